@@ -1,0 +1,16 @@
+"""Learned learning algorithms with symmetries, small enough to read.
+
+A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforcement Learning"
+(AAAI 2022). The modules, in the order in which a reader meets them:
+
+- `learner`: the one abstraction, a map from a history to an action;
+- `metarnn`, `symla`: two black-box learners, without and with symmetries;
+- `baselines`: learners that need no meta-training;
+- `environments`: distributions of tasks;
+- `lifetime`: the inner loop; `evolution`: the outer loop's gradient;
+- `meta_training`, `meta_testing`: Algorithm 1, and what it is worth afterwards;
+- `studies`: the paper's experiments, declared as data;
+- `figures`, `explorers`: what the book shows.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,91 @@
+"""The command line: `python -m symla_lite --help`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import jax
+
+from symla_lite import environments, studies
+from symla_lite.checkpoint import FileTrouble
+from symla_lite.evolution import ES
+from symla_lite.meta_training import Outer, meta_train
+from symla_lite.metarnn import metarnn
+from symla_lite.symla import symla
+
+LEARNERS = {"symla": symla, "metarnn": metarnn}
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    top = argparse.ArgumentParser(prog="python -m symla_lite", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    study = commands.add_parser("study", help="run one of the paper's studies, and record it")
+    study.add_argument("name", help=f"one of: {', '.join(studies.STUDIES)}")
+    study.add_argument("--scale", default="quick", help="quick, standard or paper")
+    study.add_argument("--out", type=Path, default=Path("runs"), help="folder of the records")
+    study.add_argument("--jobs", type=int, help="trainings side by side")
+
+    train = commands.add_parser("train", help="meta-train one learner, or go on with it")
+    train.add_argument("checkpoint", type=Path, help="file to keep it in, and to go on from")
+    train.add_argument("--learner", choices=LEARNERS, default="symla")
+    train.add_argument("--environment", default="easy", help="such as easy, hard, independent")
+    train.add_argument("--hidden", type=int, help="N, units of a cell (SymLA) or in all (MetaRNN)")
+    train.add_argument("--population", type=int, default=128, help="members, two to a pair")
+    train.add_argument("--sigma", type=float, default=0.1, help="noise on theta")
+    train.add_argument("--shaping", default="standardised", help="raw, standardised or ranks")
+    train.add_argument("--learning-rate", type=float, default=0.05, help="Adam's alpha")
+    train.add_argument("--steps", type=int, default=300, help="outer steps")
+    train.add_argument("--length", type=int, default=100, help="L, steps in a lifetime")
+    train.add_argument("--lifetimes", type=int, default=16, help="lifetimes of each member")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--memory", type=float, default=1.0, help="GiB for the population")
+    return top
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what was asked for. Raises `ValueError` or `FileTrouble`."""
+    if arguments.command == "study":
+        study = studies.named(arguments.name)
+        jobs = arguments.jobs
+        if jobs is None:
+            jobs = os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
+        paths = studies.run_study(study, arguments.scale, arguments.out, jobs)
+        print(f"{len(paths)} records in {paths[-1].parent}")
+    else:
+        options = {} if arguments.hidden is None else {"hidden": arguments.hidden}
+        trained = meta_train(
+            LEARNERS[arguments.learner](**options),
+            environments.named(arguments.environment),
+            Outer(
+                ES(arguments.population, arguments.sigma, arguments.shaping),
+                learning_rate=arguments.learning_rate,
+                steps=arguments.steps,
+                length=arguments.length,
+                lifetimes=arguments.lifetimes,
+            ),
+            arguments.seed,
+            arguments.checkpoint,
+            memory=arguments.memory,
+        )
+        print(f"fitness {trained.curve['fitness'][-1]:.3f}, kept in {arguments.checkpoint}")
+
+
+def main() -> int:
+    """Runs a command; 2 with one sentence where it cannot be."""
+    arguments = parser().parse_args()
+    try:
+        run(arguments)
+    except (ValueError, FileTrouble) as trouble:
+        print(f"error: {trouble}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Bandits: the five two-armed distributions of Wang et al. (2016), and K independent arms.
+
+The paper's appendix "Bandits from Wang et al. (2016)". A task is the vector p of payout
+probabilities; pulling arm a pays 1 with probability p_a and 0 otherwise. There is nothing to see
+(o is one zero) and no episode ends before the lifetime does.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from symla_lite.environments.environment import Environment, Transition
+from symla_lite.learner import Sizes
+
+
+def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) -> Environment:
+    """A Bernoulli bandit.
+
+    Args:
+        name: its name.
+        draw_task: `(key) -> p [arms]`, payout probabilities in [0, 1].
+        arms: the number of arms, at least 2.
+
+    Returns:
+        The environment, with sizes A = 1 and B = arms.
+
+    Raises:
+        ValueError: fewer than two arms.
+    """
+    if arms < 2:
+        raise ValueError(f"A bandit needs a choice: arms={arms}, give at least 2.")
+
+    nothing = jnp.zeros(1)
+
+    def reset(key, task):
+        del key, task
+        return (), nothing
+
+    def step(key, task, state, action):
+        reward = jax.random.bernoulli(key, task[action]).astype(jnp.float32)
+        return Transition(state=state, observation=nothing, reward=reward, end=jnp.zeros(()))
+
+    return Environment(
+        name=name,
+        options={"arms": arms},
+        sizes=Sizes(observation=1, action=arms),
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+    )
+
+
+def independent_arms(arms: int) -> Environment:
+    """K independent arms, p_i ~ U[0, 1] each (the paper's Figure 4; with two arms, its "uniform
+    independent" bandit).
+
+    Args:
+        arms: K, at least 2.
+    """
+    return bandit(f"independent-{arms}", lambda key: jax.random.uniform(key, (arms,)), arms)
+
+
+def dependent(name: str, draw_first: Callable[[jax.Array], jax.Array]) -> Environment:
+    """Two arms of which one tells all about the other: p_2 = 1 - p_1.
+
+    Args:
+        name: its name.
+        draw_first: `(key) -> p_1 []`.
+    """
+
+    def draw_task(key):
+        p_1 = draw_first(key)
+        return jnp.stack([p_1, 1 - p_1])
+
+    return bandit(name, draw_task, arms=2)
+
+
+def either(p: float) -> Callable[[jax.Array], jax.Array]:
+    """p_1 ~ U{p, 1 - p}: which arm is the good one, and nothing else, is unknown."""
+    return lambda key: jnp.where(jax.random.bernoulli(key), p, 1 - p)
+
+
+EITHER: dict[str, float] = {"easy": 0.1, "medium": 0.25, "hard": 0.4}
+"""p of the dependent bandits whose p_1 is either p or 1 - p."""
+
+BANDITS: dict[str, Environment] = {
+    "independent": independent_arms(2),
+    "uniform": dependent("uniform", jax.random.uniform),
+    **{name: dependent(name, either(p)) for name, p in EITHER.items()},
+}
+"""The five two-armed distributions of Wang et al. (2016), in the order of the paper's appendix."""
+
+
+def regret_per_pull(task: jax.Array, actions: jax.Array) -> jax.Array:
+    """Expected regret of each pull: max_i p_i - p_a.
+
+    The expectation is over payouts, given the arms pulled, which takes the payouts' own noise out
+    of the measurement.
+
+    Args:
+        task: payout probabilities p, [..., arms].
+        actions: arms pulled, [..., T].
+
+    Returns:
+        [..., T], in units of payouts.
+    """
+    best = jnp.max(task, axis=-1, keepdims=True)
+    return best - jnp.take_along_axis(task, actions, axis=-1)
+
+
+def expected_regret(task: jax.Array, actions: jax.Array) -> jax.Array:
+    """Expected cumulative regret: the sum of `regret_per_pull` over the pulls so far, [..., T]. The
+    last entry is the regret of the lifetime.
+    """
+    return jnp.cumsum(regret_per_pull(task, actions), axis=-1)

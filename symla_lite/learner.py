@@ -1,0 +1,105 @@
+"""The one abstraction: a learner is a map from a history to an action.
+
+The paper (section "Meta Reinforcement Learning") writes an agent that learns over its lifetime as
+
+    a_t, h_t = f(h_{t-1}, o_t, r_{t-1}, a_{t-1}).
+
+Whatever the agent changes while it lives is in its state h; whatever stays fixed while it lives is
+in its meta-parameters theta. A black-box learner keeps h in recurrent units; REINFORCE keeps a
+policy's weights in h; a bandit algorithm keeps counts. Everything else in this package is written
+once, against this type.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Theta = Any
+"""Meta-parameters: any tree of arrays (empty for a learner that has none)."""
+
+State = Any
+"""What a learner remembers: any tree of arrays."""
+
+
+class Sizes(NamedTuple):
+    """Sizes of what a learner is connected to."""
+
+    observation: int
+    """A, the length of an observation."""
+    action: int
+    """B, the number of discrete actions."""
+
+
+class Input(NamedTuple):
+    """What a learner is told at step t."""
+
+    o: jax.Array
+    """Observation o_t, [A]."""
+    r: jax.Array
+    """Reward r_{t-1} of the step before, []. Zero at the first step."""
+    a: jax.Array
+    """Action a_{t-1} of the step before, one-hot, [B]. All zeros at the first step."""
+    end: jax.Array
+    """1.0 where o_t is the last observation of an episode, else 0.0, []."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Learner:
+    """A history-dependent map f, as three pure functions.
+
+    They describe one learner in one lifetime; many are had by `jax.vmap`.
+    """
+
+    name: str
+    """A short name for tables and files."""
+    options: Mapping[str, Any]
+    """The options it was made with, in plain types, so that a recorded run can name them."""
+    init_theta: Callable[[jax.Array, Sizes], Theta]
+    """`(key, sizes) -> theta`: meta-parameters before meta-training."""
+    init_state: Callable[[Theta, jax.Array, Sizes], State]
+    """`(theta, key, sizes) -> h`: the state at birth. Raises `ValueError` where theta does not fit
+    the sizes."""
+    step: Callable[[Theta, State, Input], tuple[jax.Array, State]]
+    """`(theta, h, input) -> (logits [B], h)`: one step of f. The action is drawn from
+    softmax(logits) by whoever calls it."""
+
+
+def first_input(o: jax.Array, sizes: Sizes) -> Input:
+    """What a learner is told at its first step: it sees `o` [A], did nothing and earned nothing."""
+    return Input(o=o, r=jnp.zeros(()), a=jnp.zeros(sizes.action), end=jnp.zeros(()))
+
+
+def without_reward(learner: Learner) -> Learner:
+    """The same learner with its reward input held at zero.
+
+    The control of every claim that something is learned from reward: what is left of the
+    performance was not.
+    """
+
+    def step(theta: Theta, h: State, x: Input) -> tuple[jax.Array, State]:
+        return learner.step(theta, h, x._replace(r=jnp.zeros_like(x.r)))
+
+    return dataclasses.replace(learner, name=f"{learner.name} without reward", step=step)
+
+
+def with_forget_bias(theta: Theta, name: str, forget_bias: float) -> Theta:
+    """Fresh LSTM weights with another initial bias of the forget gate.
+
+    `hk.LSTM` adds 1 to the gate whatever its weights are, and its gates come in the order i, g, f,
+    o; so what is missing to `forget_bias` is put into the third quarter of its bias.
+
+    Args:
+        theta: Haiku's parameters.
+        name: of the LSTM's linear layer among them.
+        forget_bias: the bias in all.
+    """
+    i, g, f, o = jnp.split(theta[name]["b"], 4)
+    return theta | {name: theta[name] | {"b": jnp.concatenate([i, g, f + forget_bias - 1, o])}}
+
+
+def count(theta: Theta) -> int:
+    """The number of meta-parameters in `theta`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(theta))

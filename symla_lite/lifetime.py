@@ -1,0 +1,80 @@
+"""The inner loop: one lifetime of a learner in one task (the paper's section "Learning").
+
+L steps with many episodes in them. The learner's state is carried over from episode to episode,
+and so is the task; only the environment's state is reset.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from symla_lite.environments.environment import Environment, Task
+from symla_lite.learner import Learner, Theta, first_input
+
+
+class Lifetime(NamedTuple):
+    """What happened at the steps t = 1 ... L."""
+
+    task: Task
+    """What was drawn for the lifetime."""
+    observation: jax.Array
+    """o_t, [L, A]."""
+    logits: jax.Array
+    """What the learner answered to it, [L, B]."""
+    action: jax.Array
+    """a_t, drawn from softmax(logits), [L]."""
+    reward: jax.Array
+    """r_t, what the action led to, [L]."""
+    end: jax.Array
+    """1.0 where o_t ended an episode: the action there is not taken, the next step begins a new
+    episode, and its reward is 0, [L]."""
+
+
+def live(
+    learner: Learner, environment: Environment, length: int, theta: Theta, key: jax.Array
+) -> Lifetime:
+    """Lets a learner live for one lifetime.
+
+    At the end of an episode the learner sees the terminal observation beside the reward that it
+    brought and the end flag; the step after that resets (dm_env's convention, and that of the
+    paper's code). So no reward ever arrives beside an observation that has nothing to do with it.
+
+    Args:
+        learner: who lives.
+        environment: where.
+        length: L, the number of steps, at least 1.
+        theta: the learner's meta-parameters.
+        key: all that is random in this lifetime: the task, the first state, episodes, actions.
+
+    Raises:
+        ValueError: `length` is not positive, or theta does not fit the environment's sizes.
+    """
+    if length < 1:
+        raise ValueError(f"A lifetime takes time: length={length}, give at least 1.")
+    sizes = environment.sizes
+    key_task, key_state, key_reset, key_steps = jax.random.split(key, 4)
+    task = environment.draw_task(key_task)
+    h = learner.init_state(theta, key_state, sizes)
+    env_state, o = environment.reset(key_reset, task)
+
+    def step(carry, key):
+        h, env_state, x = carry
+        key_action, key_step, key_reset = jax.random.split(key, 3)
+        logits, h = learner.step(theta, h, x)
+        action = jax.random.categorical(key_action, logits)
+
+        new = environment.step(key_step, task, env_state, action)
+        reset_state, reset_o = environment.reset(key_reset, task)
+        env_state, o, r, end = jax.tree.map(
+            lambda reset, step: jnp.where(x.end > 0, reset, step),
+            (reset_state, reset_o, jnp.zeros(()), jnp.zeros(())),
+            (new.state, new.observation, new.reward, new.end),
+        )
+        happened = (x.o, logits, action, r, x.end)
+        a = jax.nn.one_hot(action, sizes.action)
+        return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), happened
+
+    first = (h, env_state, first_input(o, sizes))
+    _, happened = jax.lax.scan(step, first, jax.random.split(key_steps, length))
+    return Lifetime(task, *happened)

@@ -1,0 +1,275 @@
+"""The outer loop: meta-training of theta by evolution strategies (the paper's Algorithm 1).
+
+One outer step draws a population around theta, lets every member live for a few lifetimes, and
+moves theta along the estimated gradient with Adam. Several outer steps run in one call to the
+device, so that Python costs nothing.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+from tqdm.auto import tqdm
+
+from symla_lite import checkpoint, evolution
+from symla_lite.environments.environment import Environment
+from symla_lite.evolution import ES
+from symla_lite.learner import Learner, Theta
+from symla_lite.lifetime import live
+
+GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    """The outer loop's hyper-parameters.
+
+    Raises:
+        ValueError: a number that is not positive.
+    """
+
+    es: ES
+    """The gradient's estimate."""
+    learning_rate: float
+    """Adam's alpha; its other constants are the paper's, beta_1 = 0.9 and beta_2 = 0.999."""
+    steps: int
+    """Outer steps, that is updates of theta."""
+    length: int
+    """L, steps in a lifetime."""
+    lifetimes: int
+    """Lifetimes a member lives; its fitness is the mean of their rewards."""
+
+    def __post_init__(self):
+        for field in ("learning_rate", "steps", "length", "lifetimes"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field}={getattr(self, field)}: give a number above 0.")
+
+
+class MetaTrained(NamedTuple):
+    """What meta-training leaves."""
+
+    theta: Theta
+    """The meta-parameters."""
+    curve: dict[str, np.ndarray]
+    """For every outer step, [steps]: `fitness`, the population's mean lifetime reward; `spread`,
+    its standard deviation over members; `gradient`, the norm of the estimated gradient."""
+    about: dict[str, Any]
+    """What was run: learner, environment, `Outer`, seed and start, in plain types."""
+    seconds: float
+    """Wall time, of all its parts if it was resumed."""
+
+
+CURVE = ("fitness", "spread", "gradient")
+
+
+def describe(learner: Learner, environment: Environment, outer: Outer, seed: int) -> dict[str, Any]:
+    """Everything that decides the outcome, in plain types."""
+    return {
+        "learner": {"name": learner.name, **learner.options},
+        "environment": {"name": environment.name, **environment.options},
+        "outer": dataclasses.asdict(outer),
+        "seed": seed,
+    }
+
+
+def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
+    """How many antithetic pairs may be evaluated at the same time under a memory budget.
+
+    What a lifetime holds is its state, and while it takes a step the gates of its LSTMs (four times
+    the state's size) and copies: eight states in all bound what XLA was seen to allocate.
+
+    Args:
+        memory: the budget, in GiB.
+
+    Raises:
+        ValueError: not even one pair fits.
+    """
+
+    def birth(key):
+        theta = learner.init_theta(key, environment.sizes)
+        return theta, learner.init_state(theta, key, environment.sizes)
+
+    theta, state = jax.eval_shape(birth, jax.random.key(0))
+    theta_bytes, state_bytes = (
+        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+        for tree in (theta, state)
+    )
+    one_pair = 2 * (theta_bytes + outer.lifetimes * 8 * state_bytes) / GIB
+    if one_pair > memory:
+        raise ValueError(
+            f"memory={memory} GiB does not hold one pair of members, which needs {one_pair:.2g} "
+            "GiB: give more memory or fewer lifetimes."
+        )
+    return min(outer.es.pairs, int(memory / one_pair))
+
+
+def outer_step(
+    learner: Learner, environment: Environment, outer: Outer, unravel: Callable, chunk: int
+) -> Callable:
+    """One pass of Algorithm 1's loop.
+
+    Args:
+        unravel: `[D] -> theta`.
+        chunk: pairs evaluated at the same time.
+
+    Returns:
+        `(theta [D], optimiser's state, key) -> (theta, optimiser's state, (fitness, spread,
+        gradient))`.
+    """
+    adam = optax.adam(outer.learning_rate)
+
+    def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
+        def reward(key):
+            return live(learner, environment, outer.length, unravel(phi), key).reward.sum()
+
+        return jnp.mean(jax.vmap(reward)(jax.random.split(key, outer.lifetimes)))
+
+    def step(theta, optimiser, key):
+        es = outer.es
+        key_noise, key_lives = jax.random.split(key)
+        eps = evolution.noise(key_noise, es.pairs, theta.size)
+        keys = jax.random.split(key_lives, es.pairs)
+        earned = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+        gradient = evolution.gradient(eps, evolution.shape(earned, es.shaping), es.sigma)
+        updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
+        theta = optax.apply_updates(theta, updates)
+        return theta, optimiser, (jnp.mean(earned), jnp.std(earned), jnp.linalg.norm(gradient))
+
+    return step
+
+
+def meta_train(
+    learner: Learner,
+    environment: Environment,
+    outer: Outer,
+    seed: int,
+    path: Path | None = None,
+    *,
+    start: Theta | None = None,
+    memory: float = 1.0,
+    steps_per_call: int = 10,
+    save_every: float = 10.0,
+    progress: bool = True,
+    label: str = "",
+    position: int | None = None,
+) -> MetaTrained:
+    """Meta-trains a learner.
+
+    Given a path, it keeps a checkpoint there and goes on from it if there is one; a run that was
+    killed and resumed ends with the same theta, bit for bit on a CPU, as one that was left alone.
+
+    Args:
+        learner: whose theta.
+        environment: the distribution of tasks to meta-train on.
+        outer: the hyper-parameters.
+        seed: decides theta's initial value and all noise.
+        path: the checkpoint's file; None keeps nothing.
+        start: the theta to start from; None draws one.
+        memory: GiB that the members evaluated at the same time may take. Does not change the
+            outcome beyond rounding.
+        steps_per_call: outer steps in one call to the device.
+        save_every: seconds between checkpoints. There is always one at the end.
+        progress: whether to show a progress bar.
+        label: what the bar says before its figures.
+        position: the bar's line, where there are several.
+
+    Raises:
+        ValueError: see `Outer` and `ES`; `memory` too small.
+        FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
+            configuration. It is left as it was.
+    """
+    chunk = pairs_at_once(learner, environment, outer, memory)
+    key_init, key_steps = jax.random.split(jax.random.key(seed))
+    theta, unravel = ravel_pytree(
+        learner.init_theta(key_init, environment.sizes) if start is None else start
+    )
+    about = describe(learner, environment, outer, seed)
+    about["start"] = "drawn" if start is None else checkpoint.checksum({"theta": theta})
+    optimiser = optax.adam(outer.learning_rate).init(theta)
+    curve, seconds = np.zeros((0, len(CURVE)), np.float32), 0.0
+    if path is not None and Path(path).exists():
+        theta, optimiser, curve, seconds = resume(Path(path), about, optimiser)
+
+    one_step = outer_step(learner, environment, outer, unravel, chunk)
+
+    @jax.jit
+    def several_steps(theta, optimiser, first, last):
+        """Outer steps first ... last - 1. The loop's length is an argument: one compilation."""
+
+        def body(step, carry):
+            theta, optimiser, rows = carry
+            theta, optimiser, row = one_step(theta, optimiser, jax.random.fold_in(key_steps, step))
+            return theta, optimiser, rows.at[step - first].set(jnp.stack(row))
+
+        rows = jnp.zeros((steps_per_call, len(CURVE)))
+        return jax.lax.fori_loop(first, last, body, (theta, optimiser, rows))
+
+    began = time.monotonic() - seconds
+
+    def save():
+        if path is not None:
+            arrays = {"theta": theta, "curve": curve, "seconds": time.monotonic() - began}
+            leaves = enumerate(jax.tree.leaves(optimiser))
+            arrays |= {f"optimiser/{i}": leaf for i, leaf in leaves}
+            checkpoint.save(path, arrays, about)
+
+    save()  # a folder that cannot be written to is found out before the work, not after it
+    saved = time.monotonic()
+    lives = outer.es.population * outer.lifetimes
+    with tqdm(
+        total=outer.steps,
+        initial=len(curve),
+        desc=label,
+        unit="step",
+        disable=not progress,
+        position=position,
+        leave=position is None,
+    ) as bar:
+        while len(curve) < outer.steps:
+            called = time.monotonic()
+            first, last = len(curve), min(len(curve) + steps_per_call, outer.steps)
+            theta, optimiser, rows = several_steps(theta, optimiser, first, last)
+            curve = np.concatenate([curve, np.asarray(rows)[: last - first]])
+            rate = (last - first) * lives / (time.monotonic() - called)
+            bar.set_postfix_str(f"fitness {curve[-1, 0]:.3f}, {rate:,.0f} lifetimes/s")
+            bar.update(last - first)
+            if time.monotonic() - saved > save_every:
+                save()
+                saved = time.monotonic()
+    save()
+    columns = dict(zip(CURVE, curve.T, strict=True))
+    return MetaTrained(unravel(theta), columns, about, time.monotonic() - began)
+
+
+def resume(path: Path, about: dict[str, Any], optimiser: optax.OptState) -> tuple:
+    """Theta, the optimiser's state, the curve and the seconds spent, from a checkpoint of the same
+    configuration.
+
+    Raises:
+        FileTrouble: it is damaged, or of another configuration.
+    """
+    arrays, kept = checkpoint.load(path)
+    if kept != about:
+        differing = sorted(
+            name for name in about.keys() | kept.keys() if about.get(name) != kept.get(name)
+        )
+        raise checkpoint.FileTrouble(
+            f"{path} is a checkpoint of another configuration (it differs in "
+            f"{', '.join(differing)}). It was left as it is; give another path, or the "
+            "configuration that it was made with."
+        )
+    leaves, tree = jax.tree.flatten(optimiser)
+    leaves = [jnp.asarray(arrays[f"optimiser/{i}"]) for i in range(len(leaves))]
+    return (
+        jnp.asarray(arrays["theta"]),
+        jax.tree.unflatten(tree, leaves),
+        arrays["curve"],
+        float(arrays["seconds"]),
+    )

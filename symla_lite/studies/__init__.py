@@ -1,0 +1,16 @@
+"""The paper's studies: what is run, how it is run, and what was recorded."""
+
+from symla_lite.studies.bandits import BANDIT_STUDY
+from symla_lite.studies.run import run_study
+from symla_lite.studies.study import Scale, Study, Test, Training
+
+__all__ = ["STUDIES", "Scale", "Study", "Test", "Training", "named", "run_study"]
+
+STUDIES: dict[str, Study] = {study.name: study for study in (BANDIT_STUDY,)}
+
+
+def named(name: str) -> Study:
+    """The study of that name. Raises `ValueError` if there is none."""
+    if name not in STUDIES:
+        raise ValueError(f"There is no study {name!r}: take one of {', '.join(STUDIES)}.")
+    return STUDIES[name]

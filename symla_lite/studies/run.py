@@ -1,0 +1,185 @@
+"""Running a study: every training with every seed, its tests, and the references."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm.auto import tqdm
+
+from symla_lite import checkpoint
+from symla_lite.learner import Theta
+from symla_lite.meta_testing import meta_test
+from symla_lite.meta_training import describe, meta_train
+from symla_lite.studies import records
+from symla_lite.studies.study import Scale, Study, Test
+
+TEST_SEED = 2**31 - 1
+"""Of all meta-tests: all learners meet the same tasks, which no meta-training seed draws."""
+
+
+def folder(out: Path, study: Study, scale: str) -> Path:
+    """Where a study's records of one scale stand."""
+    return Path(out) / study.name / scale
+
+
+def record_path(out: Path, study: Study, scale: str, training: str, seed: int) -> Path:
+    """The record of one training with one seed."""
+    return folder(out, study, scale) / f"{training}-{seed}.safetensors"
+
+
+def run_training(
+    study: Study, scale: str, name: str, seed: int, out: Path, position: int | None = None
+) -> Path:
+    """Meta-trains and meta-tests once, and records it. A run that was killed is gone on with; one
+    that is recorded is left as it is.
+
+    Args:
+        study: the study.
+        scale: the name of its scale.
+        name: the name of the training.
+        seed: its seed.
+        out: the folder of all records.
+        position: the line of the progress bar; None shows none.
+
+    Returns:
+        The record's file.
+
+    Raises:
+        ValueError: an unknown scale or training.
+        FileTrouble: the record is of another configuration, or it cannot be written.
+    """
+    sized = study.scale(scale)
+    training = sized.training(name)
+    path = record_path(out, study, scale, name, seed)
+    wanted = describe(training.learner, training.environment, training.outer, seed)
+    if path.exists():
+        _, recorded = checkpoint.load(path)
+        if recorded["training"] != wanted | {"start": "drawn"}:
+            raise checkpoint.FileTrouble(
+                f"{path} records another configuration of this training. It was left as it is; "
+                "move it away or give another folder with --out."
+            )
+        return path
+
+    unfinished = path.with_suffix(".checkpoint.safetensors")
+    trained = meta_train(
+        training.learner,
+        training.environment,
+        training.outer,
+        seed,
+        unfinished,
+        progress=position is not None,
+        label=f"{name}-{seed}",
+        position=position,
+    )
+    began = time.monotonic()
+    arrays = records.flatten(trained.theta, "theta/")
+    arrays |= {f"curve/{name}": column for name, column in trained.curve.items()}
+    for test in study.tests(training):
+        arrays |= run_test(study, sized, test, trained.theta)
+    seconds = {"training": trained.seconds, "testing": time.monotonic() - began}
+    checkpoint.save(
+        path, arrays, records.about(study, scale, seconds) | {"training": trained.about}
+    )
+    unfinished.unlink()
+    return path
+
+
+def run_test(study: Study, scale: Scale, test: Test, theta: Theta) -> dict[str, np.ndarray]:
+    """Meta-tests once; the arrays of `records.summarise` under the test's name."""
+    measures = meta_test(
+        test.learner,
+        theta,
+        test.environment,
+        scale.test_length,
+        scale.test_lifetimes,
+        TEST_SEED,
+        study.measure,
+    )
+    return {f"{test.name}/{name}": x for name, x in records.summarise(measures).items()}
+
+
+def run_references(study: Study, scale: str, out: Path) -> Path:
+    """Tests the learners that need no training, and records them together.
+
+    Returns:
+        The record's file.
+    """
+    sized = study.scale(scale)
+    path = folder(out, study, scale) / "references.safetensors"
+    if path.exists():
+        checkpoint.load(path)
+        return path
+    began = time.monotonic()
+    arrays = {}
+    for test in study.references:
+        theta = test.learner.init_theta(jax.random.key(0), test.environment.sizes)
+        arrays |= run_test(study, sized, test, theta)
+    seconds = {"testing": time.monotonic() - began}
+    checkpoint.save(path, arrays, records.about(study, scale, seconds))
+    return path
+
+
+def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
+    """Runs all of a study that is not recorded yet.
+
+    Args:
+        study: which.
+        scale: the name of its scale.
+        out: the folder of all records.
+        jobs: trainings that run side by side, each in a process of its own with one thread (the
+            steps of a lifetime are too short for a second thread to help). On a GPU take 1.
+
+    Returns:
+        The records' files, references last.
+
+    Raises:
+        ValueError: an unknown scale, or jobs below 1.
+        FileTrouble: a record cannot be written, is damaged or of another configuration.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs} does no work: give at least 1.")
+    sized = study.scale(scale)
+    runs = [(training.name, seed) for seed in sized.seeds for training in sized.trainings]
+    paths = []
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(total=len(runs) + 1, desc=f"{study.name}, {scale}", unit="run")
+        )
+        if jobs == 1:
+            done = (run_training(study, scale, *run, out, position=1) for run in runs)
+        else:
+            stack.enter_context(one_thread())
+            context = multiprocessing.get_context("spawn")
+            pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            futures = [pool.submit(run_training, study, scale, *run, out) for run in runs]
+            done = (future.result() for future in concurrent.futures.as_completed(futures))
+        for path in done:
+            paths.append(path)
+            bar.set_postfix_str(path.stem)
+            bar.update()
+        paths.append(run_references(study, scale, out))
+        bar.update()
+    return paths
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Processes that begin in here compute with one thread each."""
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    before = os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = f"{before or ''} {flags}".strip()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["XLA_FLAGS"]
+        else:
+            os.environ["XLA_FLAGS"] = before

@@ -1,0 +1,83 @@
+"""What a study is, as data: who is meta-trained on what, tested on what, at which scale."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+
+from symla_lite.environments.environment import Environment
+from symla_lite.learner import Learner
+from symla_lite.lifetime import Lifetime
+from symla_lite.meta_training import Outer
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One meta-training, to be run with several seeds."""
+
+    name: str
+    """Unique in its study; names the files."""
+    learner: Learner
+    environment: Environment
+    outer: Outer
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """Lifetimes that a learner is tested in."""
+
+    name: str
+    """Unique among a training's tests."""
+    learner: Learner
+    """Who takes the meta-trained theta: the learner of the training, or a variant of it."""
+    environment: Environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much of a study is run."""
+
+    trainings: tuple[Training, ...]
+    seeds: tuple[int, ...]
+    """Meta-training seeds, chosen before the run."""
+    test_lifetimes: int
+    """Meta-test lifetimes for each seed and test."""
+    test_length: int
+    """L, steps in a meta-test lifetime."""
+
+    def training(self, name: str) -> Training:
+        """The training of that name. Raises `ValueError` if there is none."""
+        for training in self.trainings:
+            if training.name == name:
+                return training
+        names = ", ".join(training.name for training in self.trainings)
+        raise ValueError(f"This study trains no {name!r}: take one of {names}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One of the paper's experiments."""
+
+    name: str
+    figure: str
+    """Which of the paper's figures it reruns."""
+    measure: Callable[[Lifetime], jax.Array]
+    """What is recorded of a lifetime at every step, [L], such as regret or reward."""
+    tests: Callable[[Training], tuple[Test, ...]]
+    """What a training is tested on."""
+    references: tuple[Test, ...]
+    """Learners that need no training, on what they are tested."""
+    scales: Mapping[str, Scale]
+    """`quick`, `standard` and `paper`."""
+
+    def scale(self, name: str) -> Scale:
+        """The scale of that name. Raises `ValueError` if there is none."""
+        if name not in self.scales:
+            raise ValueError(f"There is no scale {name!r}: take one of {', '.join(self.scales)}.")
+        return self.scales[name]
+
+    def __reduce__(self):
+        """Learners hold functions, which do not travel to another process; the name does."""
+        from symla_lite import studies
+
+        return studies.named, (self.name,)

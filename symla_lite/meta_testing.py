@@ -1,5 +1,7 @@
 """What meta-parameters are worth: lifetimes that meta-training never saw."""
 
+import functools
+import operator
 from collections.abc import Callable
 
 import jax
@@ -17,7 +19,7 @@ def meta_test(
     length: int,
     lifetimes: int,
     seed: int,
-    measure: Callable[[Lifetime], jax.Array] = lambda lifetime: lifetime.reward,
+    measure: Callable[[Lifetime], jax.Array] = operator.attrgetter("reward"),
     at_once: int = 1000,
 ) -> np.ndarray:
     """Lets a learner live many lifetimes with fixed meta-parameters.
@@ -42,15 +44,24 @@ def meta_test(
     """
     if lifetimes < 1:
         raise ValueError(f"lifetimes={lifetimes} tests nothing: give at least 1.")
+    run = compiled(learner, environment, length, measure, min(at_once, lifetimes))
+    return np.asarray(run(theta, jax.random.split(jax.random.key(seed), lifetimes)))
+
+
+@functools.lru_cache(maxsize=128)
+def compiled(
+    learner: Learner, environment: Environment, length: int, measure: Callable, at_once: int
+) -> Callable:
+    """`(theta, keys [lifetimes]) -> measures`, compiled once however many theta are tested."""
+
+    def one(theta, key):
+        return measure(live(learner, environment, length, theta, key))
 
     @jax.jit
     def run(theta, keys):
-        def one(key):
-            return measure(live(learner, environment, length, theta, key))
+        return jax.lax.map(functools.partial(one, theta), keys, batch_size=at_once)
 
-        return jax.lax.map(one, keys, batch_size=min(at_once, lifetimes))
-
-    return np.asarray(run(theta, jax.random.split(jax.random.key(seed), lifetimes)))
+    return run
 
 
 def interval(values: np.ndarray, level: float = 0.95, resamples: int = 2000) -> np.ndarray:

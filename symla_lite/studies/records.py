@@ -24,33 +24,6 @@ BLOCKS = 10
 """Parts into which a lifetime is cut when it is recorded."""
 
 
-def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """What was run, and where, when and with what.
-
-    Args:
-        study: which.
-        scale: the name of its scale.
-        seconds: wall time that each part took.
-    """
-    sized = study.scale(scale)
-    return {
-        "study": study.name,
-        "scale": scale,
-        "test_lifetimes": sized.test_lifetimes,
-        "test_length": sized.test_length,
-        "commit": commit(),
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy")
-        },
-        "seconds": {part: round(time, 1) for part, time in seconds.items()},
-    }
-
-
 def commit() -> str:
     """The commit of the code that runs, with a + if the package was changed since; "unknown" when
     it does not run from a repository.
@@ -67,6 +40,37 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+COMMIT = commit()
+"""Asked for when the code is read, since a repository may move on while a run is under way."""
+
+
+def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """What was run, and where, when and with what.
+
+    Args:
+        study: which.
+        scale: the name of its scale.
+        seconds: wall time that each part took.
+    """
+    sized = study.scale(scale)
+    return {
+        "study": study.name,
+        "scale": scale,
+        "test_lifetimes": sized.test_lifetimes,
+        "test_length": sized.test_length,
+        "commit": COMMIT,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy")
+        },
+        "seconds": {part: round(time, 1) for part, time in seconds.items()},
+    }
 
 
 def summarise(measures: np.ndarray) -> dict[str, np.ndarray]:

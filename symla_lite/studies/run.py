@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,7 +158,9 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
         else:
             stack.enter_context(one_thread())
             context = multiprocessing.get_context("spawn")
-            pool = concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context)
+            pool = concurrent.futures.ProcessPoolExecutor(
+                jobs, mp_context=context, initializer=end_with_parent
+            )
             stack.callback(pool.shutdown, cancel_futures=True)
             futures = [pool.submit(run_training, study, scale, *run, out) for run in runs]
             done = (future.result() for future in concurrent.futures.as_completed(futures))
@@ -183,3 +186,16 @@ def one_thread() -> Iterator[None]:
             del os.environ["XLA_FLAGS"]
         else:
             os.environ["XLA_FLAGS"] = before
+
+
+def end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, so that a killed study leaves nobody
+    behind who would write into the records of the next.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -68,7 +68,7 @@ def run_training(
             )
         return path
 
-    unfinished = path.with_suffix(".checkpoint.safetensors")
+    unfinished = path.with_suffix(".checkpoint")
     trained = meta_train(
         training.learner,
         training.environment,

@@ -1,0 +1,74 @@
+# Every target sets up what it needs: a virtual environment in .venv with the versions of requirements.lock.
+# It needs python3 (3.11 or newer, with venv), make and a package registry; nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VERSIONS := $(VENV)/.versions
+READY := $(VENV)/.ready
+PAGE := $(CURDIR)/_build/html/index.html
+UV := UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+PACKAGE_REGISTRY_HELP = "Set-up stopped: see the message above; run the same command again once the package registry answers."
+
+NAME ?= bandits
+SCALE ?= quick
+
+.DELETE_ON_ERROR:
+.PHONY: help book test study notebooks lint format lock address clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+book: $(READY)  ## build the book, running every chapter whose results are not in the cache
+	@$(BIN)/jupyter-book build --quiet -W --keep-going -n .
+	@$(BIN)/python book/_tools/check_pages.py _build/html
+	@echo "The book is built. Open: $(PAGE)"
+
+test: $(READY)  ## run the tests
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
+	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)
+
+notebooks: $(READY)  ## make each chapter's .ipynb from its .md (CHECK=1 only compares)
+	@$(BIN)/python book/_tools/notebooks.py $(if $(CHECK),--check)
+
+lint: $(READY)  ## check the code's style and that the notebooks are in step
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --diff .
+	@$(BIN)/python book/_tools/notebooks.py --check
+
+format: $(READY)  ## put the code into the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(READY)  ## write requirements.lock anew from pyproject.toml and requirements.txt
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-annotate \
+		--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links \
+		pyproject.toml requirements.txt --output-file requirements.lock
+
+address: $(READY)  ## tell the book its public address: make address URL=https://github.com/OWNER/REPO (URL=none: forget it)
+	@$(BIN)/python book/_tools/address.py "$(URL)"
+
+clean:  ## remove what was built and the environment (never data/)
+	rm -rf _build $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find book symla_lite tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A mark is written after its step: a set-up that was interrupted has none, and starts again from an empty folder.
+$(READY): $(VERSIONS) pyproject.toml
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VERSIONS): requirements.lock
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "There is no '$(PYTHON)' here: install Python 3.11 or newer with its venv module (on Debian: apt-get install python3-venv)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "'$(PYTHON)' is $$($(PYTHON) --version), and this needs 3.11 or newer: name one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: install its venv module (on Debian: apt-get install python3-venv)."; exit 1; }
+	@echo "Setting up $(VENV) (about a minute the first time) ..."
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $@
+	@$(BIN)/python -m pip install --quiet "$$(grep -oE '^uv==[^ ;]+' requirements.lock)" || { echo $(PACKAGE_REGISTRY_HELP); exit 1; }
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock || { echo $(PACKAGE_REGISTRY_HELP); exit 1; }
+	@touch $@

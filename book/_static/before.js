@@ -1,0 +1,3 @@
+// Runs before the theme's scripts: its Font Awesome replaces every <i> by an <svg>, which breaks the buttons of the
+// Play widget. Let it draw inside the <i> instead.
+window.FontAwesomeConfig = { autoReplaceSvg: "nest" };

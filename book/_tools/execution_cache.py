@@ -1,0 +1,68 @@
+"""Sphinx extension: keep the chapters' outputs in a folder named after what the outputs depend on.
+
+Jupyter Book's cache compares a chapter's cells and nothing else: after a change in the package or
+in the recorded results it would serve old outputs. Here the cache folder's name is a hash of
+`symla_lite/`, `data/`, the lock file, the Python version and the number of cores, so such a change
+runs the chapters again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+KEPT = 3  # folders that stay: going back to an earlier state of the package costs no new run
+
+
+def cores() -> int:
+    """The number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def dependencies(root: Path) -> list[Path]:
+    """The files below `root`, besides the chapters, that decide what a chapter prints."""
+    code = (root / "symla_lite").rglob("*.py")
+    data = (
+        path  # a run that is under way changes no result yet
+        for path in (root / "data").rglob("*")
+        if path.is_file() and ".checkpoint" not in path.name
+    )
+    return sorted([*code, *data, root / "requirements.lock"])
+
+
+def cache_key(root: Path) -> str:
+    """A short hash of everything but the chapters that decides what a chapter prints."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform} {cores()}".encode())
+    for path in dependencies(root):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def cache_folder(root: Path, caches: Path, kept: int = KEPT) -> Path:
+    """Make the folder of `caches` for the present state of `root`; keep the last `kept` folders."""
+    folder = caches / cache_key(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    others = sorted(
+        (path for path in caches.iterdir() if path != folder), key=lambda path: path.stat().st_mtime
+    )
+    for old in others[: max(0, len(others) - (kept - 1))]:
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    return folder
+
+
+def _name_the_cache(app, config) -> None:
+    config.nb_execution_cache_path = str(
+        cache_folder(Path(app.srcdir), Path(app.outdir).parent / ".jupyter_cache")
+    )
+
+
+def setup(app) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("config-inited", _name_the_cache)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -68,7 +68,7 @@ class Study:
     references: tuple[Test, ...]
     """Learners that need no training, on what they are tested."""
     scales: Mapping[str, Scale]
-    """`quick`, `standard` and `paper`."""
+    """`quick`, `standard` and `paper`, and what else was tried."""
 
     def scale(self, name: str) -> Scale:
         """The scale of that name. Raises `ValueError` if there is none."""

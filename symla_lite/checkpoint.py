@@ -35,8 +35,9 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any])
         FileTrouble: the folder cannot be written to or is full. A file that was there is untouched.
     """
     arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
-    header = {"about": json.dumps(about, sort_keys=True), "sha256": checksum(arrays)}
-    write(path, safetensors.numpy.save(arrays, header))
+    words = json.dumps(about, sort_keys=True)
+    # One entry only: safetensors does not keep the order of several.
+    write(path, safetensors.numpy.save(arrays, {"record": checksum(arrays, words) + words}))
 
 
 def write(path: Path, content: bytes) -> None:
@@ -78,9 +79,11 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise FileTrouble(f"Cannot read {path}: {trouble.strerror}.") from trouble
     try:
         arrays = safetensors.numpy.load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        whole = header["sha256"] == checksum(arrays)
-        about = json.loads(header["about"])
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        record = header["__metadata__"]["record"]
+        expected, words = record[:DIGITS], record[DIGITS:]
+        whole = expected == checksum(arrays, words)
+        about = json.loads(words)
     except (safetensors.SafetensorError, KeyError, ValueError):
         whole = False
     if not whole:
@@ -91,9 +94,13 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, about
 
 
-def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and contents."""
-    digest = hashlib.sha256()
+DIGITS = 64
+"""Of a checksum, which stands before the words that it covers."""
+
+
+def checksum(arrays: Mapping[str, np.ndarray], words: str = "") -> str:
+    """SHA-256 over names, types, shapes and contents of arrays, and some words."""
+    digest = hashlib.sha256(words.encode())
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
         digest.update(f"{name} {array.dtype} {array.shape} ".encode())

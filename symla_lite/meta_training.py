@@ -6,6 +6,7 @@ device, so that Python costs nothing.
 """
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,8 +83,10 @@ def describe(learner: Learner, environment: Environment, outer: Outer, seed: int
 def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
     """How many antithetic pairs may be evaluated at the same time under a memory budget.
 
-    What a lifetime holds is its state, and while it takes a step the gates of its LSTMs (four times
-    the state's size) and copies: eight states in all bound what XLA was seen to allocate.
+    The estimate counts floats of 4 bytes and errs on the side of more. The whole population's noise
+    is there four times over (drawn, cut into chunks, weighed), a member five times. Each of its
+    lifetimes keeps eight floats for every step, random keys among them, and eight states: its own,
+    the gates of its LSTMs (four), and copies.
 
     Args:
         memory: the budget, in GiB.
@@ -97,17 +100,16 @@ def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memo
         return theta, learner.init_state(theta, key, environment.sizes)
 
     theta, state = jax.eval_shape(birth, jax.random.key(0))
-    theta_bytes, state_bytes = (
-        sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-        for tree in (theta, state)
-    )
-    one_pair = 2 * (theta_bytes + outer.lifetimes * 8 * state_bytes) / GIB
-    if one_pair > memory:
+    theta_size, state_size = (sum(x.size for x in jax.tree.leaves(t)) for t in (theta, state))
+    noise = 4 * (4 * outer.es.pairs * theta_size) / GIB
+    lifetime = 8 * outer.length + 8 * state_size
+    one_pair = 4 * 2 * (5 * theta_size + outer.lifetimes * lifetime) / GIB
+    if not noise + one_pair <= memory:
         raise ValueError(
-            f"memory={memory} GiB does not hold one pair of members, which needs {one_pair:.2g} "
-            "GiB: give more memory or fewer lifetimes."
+            f"memory={memory} GiB does not hold one pair of members, which needs "
+            f"{noise + one_pair:.2g} GiB: give more memory, fewer lifetimes or fewer members."
         )
-    return min(outer.es.pairs, int(memory / one_pair))
+    return int(min(outer.es.pairs, (memory - noise) / one_pair))
 
 
 def outer_step(
@@ -194,7 +196,7 @@ def meta_train(
     about["start"] = "drawn" if start is None else checkpoint.checksum({"theta": theta})
     optimiser = optax.adam(outer.learning_rate).init(theta)
     curve, seconds = np.zeros((0, len(CURVE)), np.float32), 0.0
-    if path is not None and Path(path).exists():
+    if path is not None and os.path.exists(path):
         theta, optimiser, curve, seconds = resume(Path(path), about, optimiser)
 
     one_step = outer_step(learner, environment, outer, unravel, chunk)

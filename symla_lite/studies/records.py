@@ -54,12 +54,9 @@ def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, A
         scale: the name of its scale.
         seconds: wall time that each part took.
     """
-    sized = study.scale(scale)
-    return {
+    return study.scale(scale).testing | {
         "study": study.name,
         "scale": scale,
-        "test_lifetimes": sized.test_lifetimes,
-        "test_length": sized.test_length,
         "commit": COMMIT,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",

@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -59,13 +60,7 @@ def run_training(
     training = sized.training(name)
     path = record_path(out, study, scale, name, seed)
     wanted = describe(training.learner, training.environment, training.outer, seed)
-    if path.exists():
-        _, recorded = checkpoint.load(path)
-        if recorded["training"] != wanted | {"start": "drawn"}:
-            raise checkpoint.FileTrouble(
-                f"{path} records another configuration of this training. It was left as it is; "
-                "move it away or give another folder with --out."
-            )
+    if is_recorded(path, {"training": wanted | {"start": "drawn"}} | sized.testing):
         return path
 
     unfinished = path.with_suffix(".checkpoint")
@@ -92,6 +87,21 @@ def run_training(
     return path
 
 
+def is_recorded(path: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether there is a record, of what is wanted. Raises `FileTrouble` if it is of another
+    configuration.
+    """
+    if not os.path.exists(path):
+        return False
+    _, about = checkpoint.load(path)
+    if any(about.get(name) != value for name, value in wanted.items()):
+        raise checkpoint.FileTrouble(
+            f"{path} records another configuration. It was left as it is; move it away or give "
+            "another folder with --out."
+        )
+    return True
+
+
 def run_test(study: Study, scale: Scale, test: Test, theta: Theta) -> dict[str, np.ndarray]:
     """Meta-tests once; the arrays of `records.summarise` under the test's name."""
     measures = meta_test(
@@ -114,8 +124,7 @@ def run_references(study: Study, scale: str, out: Path) -> Path:
     """
     sized = study.scale(scale)
     path = folder(out, study, scale) / "references.safetensors"
-    if path.exists():
-        checkpoint.load(path)
+    if is_recorded(path, sized.testing):
         return path
     began = time.monotonic()
     arrays = {}

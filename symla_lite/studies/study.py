@@ -45,6 +45,11 @@ class Scale:
     test_length: int
     """L, steps in a meta-test lifetime."""
 
+    @property
+    def testing(self) -> dict[str, int]:
+        """How it is meta-tested, as records have it."""
+        return {"test_lifetimes": self.test_lifetimes, "test_length": self.test_length}
+
     def training(self, name: str) -> Training:
         """The training of that name. Raises `ValueError` if there is none."""
         for training in self.trainings:

@@ -1,0 +1,531 @@
+"""The book's figures: one visual language, and pictures that say in words what they show.
+
+A learner has the same colour in every figure. The colours are those of Okabe & Ito ("Color
+Universal Design", 2008), which stay apart for colour-blind readers. A figure stands on its own
+off-white ground, so that it reads the same in a light page and in a dark one. Lines carry their
+names where they end, in place of a legend.
+
+The functions below `show` are pure: recorded data in, a Matplotlib figure out.
+"""
+
+import base64
+import functools
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+
+class Names(dict):
+    """A dictionary whose keys are the names of learners, and which says so when asked for others.
+
+    Raises:
+        ValueError: (on access) there is no such name.
+    """
+
+    def __missing__(self, name):
+        raise ValueError(
+            f"There is no learner {name!r} in the figures: take one of {', '.join(self)}."
+        )
+
+
+COLOURS = Names(
+    symla="#0072B2",
+    metarnn="#D55E00",
+    thompson="#009E73",
+    ucb="#CC79A7",
+    bayes_optimal="#1F1F1F",
+    random="#8C8C8C",
+    reinforce="#E69F00",
+    backprop="#56B4E9",
+    vsml="#882255",
+    neutral="#5A5A5A",
+)
+"""The colour of each learner, and `neutral` for what belongs to none."""
+
+LABELS = Names(
+    symla="SymLA",
+    metarnn="MetaRNN",
+    thompson="Thompson sampling",
+    ucb="UCB1",
+    bayes_optimal="Bayes-optimal",
+    random="random",
+    reinforce="REINFORCE",
+    backprop="backpropagation",
+    vsml="VSML",
+    neutral="",
+)
+
+PAPER = "#FCFBF8"
+INK = "#262626"
+
+STYLE = {
+    "figure.facecolor": PAPER,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "axes.facecolor": PAPER,
+    "axes.edgecolor": "#6B6B6B",
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": mpl.cycler(
+        color=[COLOURS[name] for name in ("symla", "metarnn", "thompson", "ucb", "reinforce")]
+    ),
+    "grid.color": "#E4E1DA",
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "font.size": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+RESOLUTION = 2
+"""Pixels of the picture for each pixel of the page: sharp on fine screens."""
+
+
+def style() -> None:
+    """Sets Matplotlib to the book's style. Call it once, after the imports."""
+    mpl.rcParams.update(STYLE)
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """A function that draws in the book's style whatever Matplotlib is set to."""
+
+    @functools.wraps(draw)
+    def drawing(*args, **kwargs):
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawing
+
+
+def label(name: str) -> str:
+    """What a learner is called in figures. Raises `ValueError` for an unknown name."""
+    return LABELS[name]
+
+
+# --- From a figure to a picture on a page -----------------------------------------------------
+
+
+def png(fig: Figure, colours: int = 256) -> bytes:
+    """A figure as a small PNG file.
+
+    Args:
+        fig: the figure.
+        colours: size of its palette, 2 to 256. Line drawings lose nothing by one, and become three
+            times smaller.
+    """
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=RESOLUTION * 72)
+    drawn.seek(0)
+    picture = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    small = io.BytesIO()
+    picture.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def image(fig: Figure, alt: str) -> str:
+    """A figure as an HTML `<img>` that holds its own data and its alternative text.
+
+    Args:
+        fig: the figure.
+        alt: what the picture shows, in words, for readers who do not see it.
+
+    Raises:
+        ValueError: it is no figure, or `alt` is empty.
+    """
+    if not isinstance(fig, Figure):
+        raise ValueError(
+            f"A picture is made from a Matplotlib figure, not from {type(fig).__name__}: return "
+            "the `fig` of `fig, ax = plt.subplots()`."
+        )
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(
+            f"alt={alt!r} tells nothing to a reader who cannot see the picture: say in a sentence "
+            "what it shows."
+        )
+    width = round(fig.get_figwidth() * 96)
+    data = base64.b64encode(png(fig)).decode()
+    return (
+        f'<img alt="{html.escape(" ".join(alt.split()), quote=True)}" width="{width}" '
+        f'style="max-width: 100%; height: auto; border-radius: 4px;" '
+        f'src="data:image/png;base64,{data}">'
+    )
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Displays a figure in a notebook and in the page, with its alternative text, and closes it.
+
+    Args:
+        fig: the figure.
+        alt: what it shows, in words.
+
+    Raises:
+        ValueError: see `image`.
+    """
+    picture = image(fig, alt)
+    plt.close(fig)
+    display({"text/html": picture, "text/plain": alt}, raw=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
+    """Displays a table in a notebook and in the page.
+
+    Args:
+        header: of the columns.
+        rows: a row's first entry is its name; the others stand right if they are numbers or
+            intervals, left if they are sentences.
+        caption: above it.
+
+    Raises:
+        ValueError: a row with more or fewer entries than there are columns.
+    """
+    lines = []
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(
+                f"The row {list(row)} has {len(row)} entries and there are {len(header)} columns."
+            )
+        first, *others = (html.escape(str(entry)) for entry in row)
+        # Headings of rows and columns are marked as such, for readers who hear the table.
+        lines.append(f'<tr><th scope="row">{first}</th>' + "".join(map(cell, others)) + "</tr>")
+    top = "".join(f'<th scope="col">{html.escape(str(entry))}</th>' for entry in header)
+    above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    content = f"<thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    plain = "\n".join(" | ".join(map(str, row)) for row in [header, *rows])
+    whole = f'<table class="table">{above}{content}</table>'
+    display({"text/html": whole, "text/plain": plain}, raw=True)
+
+
+def cell(entry: str) -> str:
+    """One cell of a table; figures stand right."""
+    side = "right" if any(map(str.isdigit, entry)) and len(entry) < 20 else "left"
+    return f'<td style="text-align: {side}">{entry}</td>'
+
+
+def end_labels(axes: Axes, size: float = 9.5) -> None:
+    """Writes each line's label at its right end, in its colour; call it when limits are final.
+
+    Labels that would overlap are pushed apart.
+
+    Args:
+        axes: whose lines; those without a label are left alone.
+        size: of the letters, in points.
+    """
+    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    if not lines:
+        return
+    axes.figure.draw_without_rendering()  # constrained layout decides where the axes are
+    ends = [
+        axes.transData.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines
+    ]
+    low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
+    heights = spread(np.clip([y for _, y in ends], low, high), 1.25 * size * axes.figure.dpi / 72)
+    to_fraction = axes.transAxes.inverted()
+    for line, (x, _), y in zip(lines, ends, heights):
+        right, height = to_fraction.transform((x, y))
+        axes.annotate(
+            line.get_label(),
+            (min(right, 1), height),
+            xycoords="axes fraction",
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=line.get_color(),
+            size=size,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def spread(places: Sequence[float], gap: float) -> np.ndarray:
+    """Moves places apart until neighbours are at least `gap` apart, as little as it takes.
+
+    Args:
+        places: on a line, in any order.
+        gap: wanted.
+
+    Returns:
+        The new places, in the same order. Their mean stays within each group that was moved.
+    """
+    order = np.argsort(places, kind="stable")
+    groups: list[tuple[float, int]] = []  # each: its centre, how many it holds
+    for place in np.asarray(places, float)[order]:
+        groups.append((place, 1))
+        while len(groups) > 1:
+            (c_0, n_0), (c_1, n_1) = groups[-2:]
+            if c_1 - c_0 >= gap * (n_0 + n_1) / 2:
+                break
+            groups[-2:] = [((c_0 * n_0 + c_1 * n_1) / (n_0 + n_1), n_0 + n_1)]
+    moved = np.concatenate([c + gap * (np.arange(n) - (n - 1) / 2) for c, n in groups])
+    result = np.empty(len(moved))
+    result[order] = moved
+    return result
+
+
+# --- Study 1 ------------------------------------------------------------------------------------
+
+
+@styled
+def heat_maps(
+    regret: Mapping[str, np.ndarray],
+    references: Mapping[str, np.ndarray],
+    bandits: Sequence[str],
+) -> Figure:
+    """The paper's Figure 3: who is meta-trained where, tested where, and what it costs.
+
+    A cell prints the regret; its colour is the regret divided by the Bayes-optimal one of that
+    column, on a scale of doublings, so that easy and hard bandits can be compared.
+
+    Args:
+        regret: for each learner, expected cumulative regret, [trained on, tested on].
+        references: the same for learners without training, [tested on]; must hold
+            `bayes_optimal`. Those that have a heat map of their own get no row beneath.
+        bandits: the names of rows and columns.
+
+    Returns:
+        One heat map for each learner, side by side, references beneath each.
+
+    Raises:
+        ValueError: a shape that does not fit the number of bandits; no `bayes_optimal`.
+    """
+    n = len(bandits)
+    if "bayes_optimal" not in references:
+        raise ValueError(
+            "The colours are regret relative to the Bayes-optimal one: put it into `references`."
+        )
+    tables = [(name, table, (n, n)) for name, table in regret.items()]
+    for name, table, wanted in [*tables, *((*row, (n,)) for row in references.items())]:
+        if np.shape(table) != wanted:
+            raise ValueError(
+                f"The regret of {name} has shape {np.shape(table)} and {n} bandits need {wanted}."
+            )
+    optimal = np.asarray(references["bayes_optimal"])
+    most = 32
+    scale = mpl.colors.LogNorm(1, most)
+    shades = mpl.colormaps["BuPu"](np.linspace(0.1, 1, 256))  # the palest is not the paper's
+    cmap = mpl.colors.ListedColormap(shades)
+    below = sorted(references.keys() - regret, key=lambda x: np.mean(references[x] / optimal))
+
+    fig, all_axes = plt.subplots(
+        1, len(regret), figsize=(1.7 + 3.35 * len(regret), 4.6), sharey=True, squeeze=False
+    )
+    plt.close(fig)
+    for axes, (name, table) in zip(all_axes[0], regret.items()):
+        beneath = [np.full(n, np.nan), *(references[x] for x in below)] if below else []
+        rows = np.array([*table, *beneath])
+        axes.pcolormesh(
+            np.clip(rows / optimal, 1, most), norm=scale, cmap=cmap, edgecolors=PAPER, linewidth=1.5
+        )
+        for (row, column), value in np.ndenumerate(rows):
+            if np.isfinite(value):
+                dark = scale(np.clip(value / optimal[column], 1, most)) > 0.5
+                axes.text(
+                    column + 0.5,
+                    row + 0.5,
+                    f"{value:.2f}" if value < 9.995 else f"{value:.1f}",
+                    ha="center",
+                    va="center",
+                    color="white" if dark else INK,
+                    size=9.5,
+                    weight="bold" if row == column else "normal",
+                )
+        axes.set_title(label(name), color=COLOURS[name], weight="bold", size=12)
+        axes.set_xticks(
+            np.arange(n) + 0.5, bandits, rotation=30, ha="right", rotation_mode="anchor"
+        )
+        places = [*range(n), *range(n + 1, len(rows))]
+        axes.set_yticks(np.array(places) + 0.5, [*bandits, *map(label, below)])
+        axes.set_xlabel("tested on")
+        axes.tick_params(length=0)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+    all_axes[0, 0].invert_yaxis()  # and with it the others, which share it
+    all_axes[0, 0].set_ylabel("meta-trained on", y=1 - n / 2 / len(rows), ha="center")
+    bar = fig.colorbar(
+        mpl.cm.ScalarMappable(scale, cmap), ax=all_axes, shrink=0.75, aspect=28, pad=0.02
+    )
+    ticks = [1, 2, 4, 8, 16, 32]
+    bar.set_ticks(ticks, labels=[f"{x} ×" for x in ticks[:-1]] + [f"≥ {ticks[-1]} ×"])
+    bar.minorticks_off()
+    bar.outline.set_visible(False)
+    bar.set_label("regret ÷ Bayes-optimal regret")
+    return fig
+
+
+class Regret(NamedTuple):
+    """Cumulative regret over the pulls of a lifetime, with what is known of its error."""
+
+    mean: np.ndarray
+    """After each pull, [L]."""
+    pulls: np.ndarray | None = None
+    """After how many pulls there are intervals, [n]; None where the curve is exact."""
+    low: np.ndarray | None = None
+    """Lower end of the interval there, [n]."""
+    high: np.ndarray | None = None
+    """Upper end of the interval there, [n]."""
+
+
+def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
+    """The curve of a recorded run, with bootstrap intervals after each of its parts.
+
+    The resampling is that of `meta_testing.interval`, seeds first and lifetimes within them, for
+    all parts at once.
+
+    Args:
+        mean: mean regret of each pull, [seeds, L].
+        blocks: each lifetime's regret in equal parts of it, [seeds, lifetimes, parts].
+        level: how often such an interval should hold the mean.
+
+    Raises:
+        ValueError: the two do not have the same number of seeds.
+    """
+    mean, blocks = np.asarray(mean), np.asarray(blocks)
+    if mean.ndim != 2 or blocks.ndim != 3 or len(mean) != len(blocks):
+        raise ValueError(
+            f"The means have shape {mean.shape} and the parts {blocks.shape}: give [seeds, L] and "
+            "[seeds, lifetimes, parts]."
+        )
+    parts = blocks.shape[-1]
+    so_far = np.cumsum(blocks, axis=-1, dtype=np.float32).reshape(-1, parts)
+    tail = (1 - level) / 2
+    low, high = np.quantile(weights(*blocks.shape[:2]) @ so_far, [tail, 1 - tail], axis=0)
+    length = mean.shape[1]
+    pulls = np.linspace(0, length, parts + 1)[1:]
+    return Regret(np.cumsum(mean.mean(0)), pulls, low, high)
+
+
+@functools.lru_cache(maxsize=8)
+def weights(seeds: int, lifetimes: int, resamples: int = 1000) -> np.ndarray:
+    """Bootstrap weights of every lifetime, [resamples, seeds * lifetimes]; a row sums to 1."""
+    rng = np.random.default_rng(0)
+    total = np.zeros((resamples, seeds, lifetimes), np.float32)
+    for _ in range(seeds):
+        counts = rng.multinomial(lifetimes, np.full(lifetimes, 1 / lifetimes), size=resamples)
+        total[np.arange(resamples), rng.integers(seeds, size=resamples)] += counts
+    return total.reshape(resamples, -1) / (seeds * lifetimes)
+
+
+@styled
+def regret_curves(
+    curves: Mapping[str, Regret],
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+    size: tuple[float, float] = (6.6, 3.9),
+) -> Figure:
+    """Cumulative regret over the pulls of a lifetime, with 95% intervals as bands.
+
+    The vertical axis is logarithmic: from the best policy to the random one is a factor of 60.
+
+    Args:
+        curves: for each learner of `COLOURS`; a name followed by " without reward" is that
+            learner's control, drawn dashed in its colour.
+        title: above the axes.
+        limits: of the vertical axis, so that pictures can be compared; None fits the curves.
+        size: of the figure, in inches.
+    """
+    fig, axes = plt.subplots(figsize=size)
+    plt.close(fig)
+    for name, curve in curves.items():
+        who, control, _ = name.partition(" without reward")
+        pulls = np.arange(1, len(curve.mean) + 1)
+        dashes = "--" if control else ":" if who in ("random", "thompson", "ucb") else "-"
+        axes.plot(
+            pulls, curve.mean, dashes, color=COLOURS[who], label=label(who) + control, zorder=3
+        )
+        if curve.pulls is not None:
+            axes.fill_between(
+                curve.pulls, curve.low, curve.high, color=COLOURS[who], alpha=0.2, linewidth=0
+            )
+    axes.set_yscale("log")
+    if limits is not None:
+        axes.set_ylim(*limits)
+    ticks = mpl.ticker.LogLocator(base=10, subs=(1, 2, 5))
+    axes.yaxis.set_major_locator(ticks)
+    axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+    axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    longest = max(len(curve.mean) for curve in curves.values())
+    axes.set(xlabel="pulls", ylabel="expected cumulative regret", title=title, xlim=(0, longest))
+    end_labels(axes)
+    return fig
+
+
+@styled
+def learning_curves(
+    fitness: Mapping[str, Mapping[str, np.ndarray]],
+    best: Mapping[str, float] | None = None,
+    window: int = 20,
+    unit: str = "payouts in a lifetime",
+) -> Figure:
+    """Fitness over outer steps, one line for each meta-training seed, one panel for each task.
+
+    Args:
+        fitness: for each task (a panel's title) and each learner of `COLOURS`, [seeds, steps].
+        best: for each task, a level that no learner can exceed on average; drawn as a line.
+        window: steps in the running mean that takes the noise of single steps out.
+        unit: of the fitness.
+    """
+    fig, all_axes = plt.subplots(
+        1, len(fitness), figsize=(max(4.6, 1.75 * len(fitness)), 2.9), squeeze=False
+    )
+    plt.close(fig)
+    for axes, (task, learners) in zip(all_axes[0], fitness.items()):
+        for name, seeds in learners.items():
+            for curve in np.atleast_2d(seeds):
+                smooth = running_mean(curve, window)
+                axes.plot(
+                    np.arange(len(smooth)) + 1, smooth, color=COLOURS[name], lw=1.2, alpha=0.85
+                )
+        if best is not None:
+            axes.axhline(best[task], color=COLOURS["bayes_optimal"], lw=1, ls="--")
+        axes.set_title(task)
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3, integer=True))
+        axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    names = {name: None for learners in fitness.values() for name in learners}
+    first = all_axes[0, 0]
+    words = [(label(name), COLOURS[name]) for name in names]
+    if best is not None:
+        words.append((label("bayes_optimal"), COLOURS["bayes_optimal"]))
+    for line, (word, colour) in enumerate(reversed(words)):
+        first.text(
+            0.97,
+            0.05 + 0.1 * line,
+            word,
+            color=colour,
+            size=9,
+            ha="right",
+            transform=first.transAxes,
+        )
+    first.set_ylabel(f"fitness ({unit})")
+    fig.supxlabel("outer steps", size=10)
+    return fig
+
+
+def running_mean(curve: np.ndarray, window: int) -> np.ndarray:
+    """The mean over the last `window` entries (fewer at the start), same shape [steps]."""
+    sums = np.concatenate([[0.0], np.cumsum(curve, dtype=float)])
+    last = np.arange(1, len(curve) + 1)
+    first = np.maximum(last - window, 0)
+    return (sums[last] - sums[first]) / (last - first)

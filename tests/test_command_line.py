@@ -1,0 +1,204 @@
+"""The command line does what it is asked, or says why not and overwrites nothing."""
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from symla_lite import __main__ as command_line
+from symla_lite import checkpoint, studies
+
+TINY = [
+    *("--learner", "metarnn", "--hidden", "3", "--population", "4", "--lifetimes", "1"),
+    *("--length", "5", "--steps", "2"),
+]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """`run(arguments) -> (status, stdout, stderr)`, in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["symla_lite", *map(str, arguments)])
+        status = command_line.main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def contents(folder):
+    """Every file under a folder, with its bytes."""
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def error(status, out, err):
+    """The one sentence of a command that could not be done."""
+    assert status == 2
+    assert out == "" and "Traceback" not in err
+    sentences = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(sentences) == 1 and err.endswith(sentences[0] + "\n")
+    assert sentences[0].endswith(".")
+    return sentences[0]
+
+
+# What works
+
+
+def test_training_leaves_a_checkpoint_and_goes_on_from_it(run, tmp_path):
+    path = tmp_path / "run.safetensors"
+    status, out, _ = run("train", path, *TINY)
+    assert status == 0 and f"kept in {path}" in out
+    arrays, about = checkpoint.load(path)
+    assert len(arrays["curve"]) == 2 and about["outer"]["es"]["population"] == 4
+    status, again, _ = run("train", path, *TINY)
+    assert status == 0 and again == out
+
+
+def test_help_and_errors_reach_the_shell(tmp_path):
+    command = [sys.executable, "-m", "symla_lite"]
+    shown = subprocess.run([*command, "study", "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0 and "--scale" in shown.stdout
+    refused = subprocess.run(
+        [*command, "study", "poker", "--out", tmp_path], capture_output=True, text=True
+    )
+    known = ", ".join(studies.STUDIES)
+    assert refused.returncode == 2
+    assert refused.stderr == f"error: There is no study 'poker': take one of {known}.\n"
+
+
+def test_an_interrupt_is_no_error(run, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "meta_train", interrupted)
+    status, out, err = run("train", tmp_path / "run", *TINY)
+    assert status == 130 and "goes on from the last checkpoint" in err
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "poker"], "no study 'poker'"),
+        (["study", "bandits", "--scale", "huge"], "no scale 'huge'"),
+        (["study", "bandits", "--jobs", "0"], "jobs=0"),
+        (["train", "{}/run", "--population", "7"], "population=7"),
+        (["train", "{}/run", "--population", "0"], "population=0"),
+        (["train", "{}/run", "--sigma", "0"], "sigma=0.0"),
+        (["train", "{}/run", "--sigma", "nan"], "sigma=nan"),
+        (["train", "{}/run", "--learning-rate", "nan"], "learning_rate=nan"),
+        (["train", "{}/run", "--shaping", "odd"], "shaping='odd'"),
+        (["train", "{}/run", "--steps", "0"], "steps=0"),
+        (["train", "{}/run", "--length", "-5"], "length=-5"),
+        (["train", "{}/run", "--hidden", "0"], "hidden=0"),
+        (["train", "{}/run", "--environment", "casino"], "no environment 'casino'"),
+        (["train", "{}/run", "--memory", "1e-9"], "memory=1e-09"),
+        (["train", "{}/run", "--memory", "0"], "memory=0.0"),
+        (["train", "{}/run", "--memory", "nan"], "memory=nan"),
+    ],
+    ids=lambda x: "-".join(x[-2:]).strip("-") if isinstance(x, list) else "",
+)
+def test_a_wrong_argument_is_refused(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert words in error(*run(*(argument.format(tmp_path) for argument in arguments)))
+    assert contents(tmp_path) == {}
+
+
+@pytest.fixture
+def kept(run, tmp_path):
+    """A finished checkpoint."""
+    path = tmp_path / "kept.safetensors"
+    assert run("train", path, *TINY)[0] == 0
+    return path
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(run, kept):
+    before = kept.read_bytes()
+    sentence = error(*run("train", kept, *TINY, "--seed", "1"))
+    assert "another configuration (it differs in seed)" in sentence and str(kept) in sentence
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])
+def test_a_damaged_checkpoint_is_refused(run, kept, damage):
+    whole = kept.read_bytes()
+    flipped = whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:]
+    damages = {"cut": whole[:-10], "flipped": flipped, "empty": b"", "text": b"theta\n" * 50}
+    kept.write_bytes(damages[damage])
+    assert f"{kept} is damaged" in error(*run("train", kept, *TINY))
+    assert kept.read_bytes() == damages[damage]
+
+
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_a_folder_that_is_a_file_is_refused(run, tmp_path, command):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    if command == "train":
+        sentence = error(*run("train", taken / "run", *TINY))
+    else:
+        sentence = error(*run("study", "bandits", "--jobs", "1", "--out", taken))
+    assert f"Cannot write {taken}" in sentence
+    assert contents(tmp_path) == {taken: b"mine"}
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_refused(run, tmp_path):
+    assert f"Cannot read {tmp_path}: Is a directory" in error(*run("train", tmp_path, *TINY))
+
+
+def test_a_name_too_long_for_a_file_is_refused(run, tmp_path):
+    assert "File name too long" in error(*run("train", tmp_path / ("x" * 300), *TINY))
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("mode", [0o500, 0o000])
+def test_a_folder_without_permission_is_refused(run, tmp_path, mode):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(mode)
+    try:
+        assert "Permission denied" in error(*run("train", folder / "run", *TINY))
+    finally:
+        folder.chmod(0o700)
+    assert contents(tmp_path) == {}
+
+
+def failing(number):
+    """A call to the system that fails."""
+
+    def call(*arguments, **options):
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_read_only_folder_is_refused(run, kept, monkeypatch, number):
+    before = contents(kept.parent)
+    monkeypatch.setattr(tempfile, "mkstemp", failing(number))
+    for path in (kept, kept.with_name("new")):
+        sentence = error(*run("train", path, *TINY))
+        assert f"Cannot write {path}: {os.strerror(number)}. Nothing was overwritten" in sentence
+    sentence = error(*run("study", "bandits", "--jobs", "1", "--out", kept.parent))
+    assert os.strerror(number) in sentence
+    assert contents(kept.parent) == before
+
+
+def test_a_full_device_is_refused(run, kept, monkeypatch):
+    before, real = contents(kept.parent), os.fdopen
+
+    def on_a_full_device(descriptor, mode):
+        os.close(descriptor)
+        return real(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr(os, "fdopen", on_a_full_device)
+    for path in (kept, kept.with_name("new")):
+        assert "No space left on device" in error(*run("train", path, *TINY))
+    assert contents(kept.parent) == before

@@ -1,0 +1,166 @@
+"""The figures: what they draw from data, what they say in words, and what they refuse."""
+
+import base64
+import io
+import re
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from symla_lite import figures
+from symla_lite.meta_testing import interval
+
+BANDITS = ["easy", "hard"]
+REFERENCES = {"bayes_optimal": np.array([0.5, 2.0]), "random": np.array([40.0, 10.0])}
+
+
+def contrast(colour: str, ground: str) -> float:
+    """Ratio of luminances (WCAG 2)."""
+
+    def luminance(colour):
+        rgb = np.array(matplotlib.colors.to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    light, dark = sorted([luminance(colour), luminance(ground)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def words(fig) -> list[str]:
+    """All that is written in the axes of a figure."""
+    return [text.get_text() for axes in fig.axes for text in axes.texts]
+
+
+def test_every_learner_has_a_colour_of_its_own_that_shows_on_the_figures_ground():
+    colours = list(figures.COLOURS.values())
+    assert len(set(colours)) == len(colours)
+    assert figures.COLOURS.keys() == figures.LABELS.keys()
+    for name in ("symla", "metarnn", "bayes_optimal", "vsml", "neutral"):
+        assert contrast(figures.COLOURS[name], figures.PAPER) > 3, name
+
+
+@pytest.mark.parametrize("ask", [figures.COLOURS.__getitem__, figures.label])
+def test_an_unknown_learner_is_refused(ask):
+    with pytest.raises(ValueError, match="no learner 'symlaa' in the figures: take one of symla"):
+        ask("symlaa")
+
+
+def test_a_shown_figure_carries_its_alternative_text_and_is_closed(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda data, raw: shown.append(data))
+    fig, ax = plt.subplots(figsize=(3, 2))
+    ax.plot([0, 1])
+    figures.show(fig, alt='A line\n  from "0" to <1>.')
+    (data,) = shown
+    assert 'alt="A line from &quot;0&quot; to &lt;1&gt;."' in data["text/html"]
+    assert not plt.fignum_exists(fig.number)
+    encoded = re.search(r'base64,([^"]+)"', data["text/html"])[1]
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    assert picture.width == 3 * 72 * figures.RESOLUTION
+
+
+def test_a_picture_without_words_or_without_a_figure_is_refused():
+    fig = plt.Figure()
+    with pytest.raises(ValueError, match="alt=' ' tells nothing"):
+        figures.image(fig, " ")
+    with pytest.raises(ValueError, match="not from NoneType: return the `fig`"):
+        figures.image(None, "a picture")
+
+
+def test_places_are_spread_as_little_as_it_takes():
+    np.testing.assert_allclose(figures.spread([0.0, 5.0, 9.0], gap=2), [0, 5, 9])
+    np.testing.assert_allclose(figures.spread([1.0, 1.0], gap=2), [0, 2])
+    # 4 and 4.5 become 3.25 and 5.25; that meets 6, and the three are centred on their mean.
+    mean = (4 + 4.5 + 6) / 3
+    np.testing.assert_allclose(
+        figures.spread([6.0, 4.0, 4.5, 20.0], gap=2), [mean + 2, mean - 2, mean, 20]
+    )
+
+
+def test_lines_are_named_where_they_end_and_names_do_not_overlap():
+    fig, ax = plt.subplots()
+    for name in ("one", "two", "three"):
+        ax.plot([0, 1], [0, 1], label=name)
+    ax.plot([0, 1], [1, 0])
+    figures.end_labels(ax)
+    assert words(fig) == ["one", "two", "three"]
+    heights = sorted(text.xy[1] for text in ax.texts)
+    pixels = np.diff(heights) * ax.bbox.height
+    assert np.all(pixels > 9.5 * fig.dpi / 72)
+    plt.close(fig)
+
+
+def test_the_heat_maps_print_every_regret_and_colour_it_relative_to_the_optimum():
+    table = np.array([[0.61, 4.0], [20.0, 2.22]])
+    fig = figures.heat_maps({"symla": table}, REFERENCES, BANDITS)
+    printed = words(fig)
+    for text in ("0.61", "4.00", "20.0", "2.22", "0.50", "2.00", "40.0", "10.0"):
+        assert printed.count(text) == 1, text
+    (mesh,) = fig.axes[0].collections
+    shown = mesh.get_array()
+    np.testing.assert_allclose(shown[:2], [[1.22, 2.0], [32.0, 1.11]])  # 40 times: at the end
+    np.testing.assert_allclose(shown[3], [1, 1])  # below a gap, the best reference first
+    bottom, top = fig.axes[0].get_ylim()
+    assert bottom > top, "the first row stands at the top"
+
+
+def test_the_heat_maps_refuse_tables_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"regret of symla has shape \(2,\).*need \(2, 2\)"):
+        figures.heat_maps({"symla": np.ones(2)}, REFERENCES, BANDITS)
+    with pytest.raises(ValueError, match="put it into `references`"):
+        figures.heat_maps({"symla": np.ones((2, 2))}, {}, BANDITS)
+
+
+def test_regret_curves_draw_each_learner_in_its_colour_and_controls_dashed():
+    rising = np.linspace(0.1, 2, 10)
+    pulls = np.array([5, 10])
+    curves = {
+        "symla": figures.Regret(rising, pulls, np.array([0.5, 1.5]), np.array([1.0, 2.5])),
+        "symla without reward": figures.Regret(10 * rising),
+    }
+    fig = figures.regret_curves(curves)
+    learner, control = fig.axes[0].get_lines()
+    assert learner.get_color() == control.get_color() == figures.COLOURS["symla"]
+    assert (learner.get_linestyle(), control.get_linestyle()) == ("-", "--")
+    assert words(fig) == ["SymLA", "SymLA without reward"]
+    (band,) = fig.axes[0].collections
+    assert band.get_paths()[0].vertices[:, 1].max() == 2.5
+    with pytest.raises(ValueError, match="no learner 'somebody'"):
+        figures.regret_curves({"somebody": figures.Regret(rising)})
+
+
+def test_learning_curves_draw_one_line_for_each_seed_and_one_panel_for_each_task():
+    seeds = np.arange(12.0).reshape(3, 4)
+    fig = figures.learning_curves(
+        {"easy": {"symla": seeds, "metarnn": seeds[0]}, "hard": {"symla": seeds}}, window=2
+    )
+    assert [len(axes.get_lines()) for axes in fig.axes] == [4, 3]
+    np.testing.assert_allclose(fig.axes[1].get_lines()[0].get_ydata(), [0, 0.5, 1.5, 2.5])
+
+
+def test_the_intervals_of_a_curve_are_those_of_meta_testing():
+    rng = np.random.default_rng(1)
+    blocks = rng.gamma(1, size=(3, 400, 5)) + np.array([0, 0.1, 0.3])[:, None, None]
+    curve = figures.regret(np.repeat(blocks.mean(1) / 4, 4, axis=-1), blocks)
+    np.testing.assert_allclose(curve.mean[-1], blocks.sum(-1).mean())
+    np.testing.assert_allclose(curve.pulls, [4, 8, 12, 16, 20])
+    wanted = interval(blocks.sum(-1))
+    np.testing.assert_allclose([curve.low[-1], curve.high[-1]], wanted, atol=0.05 * np.ptp(wanted))
+    with pytest.raises(ValueError, match=r"give \[seeds, L\] and \[seeds, lifetimes, parts\]"):
+        figures.regret(blocks.mean(1), blocks[0])
+
+
+def test_a_table_names_its_rows_and_columns_and_refuses_a_short_row(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda data, raw: shown.append(data["text/html"]))
+    figures.table(["learner", "regret"], [["SymLA", "0.61"], ["a < b", "much"]])
+    assert '<th scope="row">SymLA</th><td style="text-align: right">0.61</td>' in shown[0]
+    assert '<th scope="row">a &lt; b</th><td style="text-align: left">much</td>' in shown[0]
+    with pytest.raises(ValueError, match="1 entries and there are 2 columns"):
+        figures.table(["learner", "regret"], [["SymLA"]])

@@ -1,0 +1,161 @@
+"""A lifetime has one task, many episodes, and shows the end of each with its reward."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from symla_lite.environments.environment import Environment, Transition
+from symla_lite.learner import Learner, Sizes
+from symla_lite.lifetime import live
+
+EPISODE, ACTIONS = 3, 7
+"""Steps of an episode of the counting environment, and its actions."""
+
+
+def counting():
+    """Counts the steps of an episode. An observation is (count, what the task drew, what the
+    episode drew); the reward of the step to count k is 10 k + action."""
+
+    def observe(state, task):
+        count, drawn = state
+        return jnp.stack([count, task, drawn])
+
+    def reset(key, task):
+        state = (jnp.zeros(()), jax.random.uniform(key))
+        return state, observe(state, task)
+
+    def step(key, task, state, action):
+        state = (state[0] + 1, state[1])
+        end = (state[0] == EPISODE).astype(jnp.float32)
+        return Transition(state, observe(state, task), 10 * state[0] + action, end)
+
+    return Environment("counting", {}, Sizes(3, ACTIONS), jax.random.uniform, reset, step)
+
+
+def spy():
+    """Answers with all that it was told, and with the number of steps it has lived."""
+
+    def step(theta, h, x):
+        told = jnp.stack([x.r, x.end, *x.o, jnp.sum(x.a * jnp.arange(1, ACTIONS + 1)), h])
+        return told, h + 1
+
+    return Learner("spy", {}, lambda key, sizes: {}, lambda *_: jnp.zeros(()), step)
+
+
+def constant(logits):
+    """Answers the same whatever happens."""
+    return Learner(
+        "constant", {}, lambda *_: {}, lambda *_: (), lambda theta, h, x: (jnp.asarray(logits), h)
+    )
+
+
+LENGTH = 40
+lived_with = jax.jit(lambda key: live(spy(), counting(), LENGTH, {}, key))
+
+
+@pytest.fixture(scope="module")
+def lived():
+    """A lifetime of the spy, as NumPy arrays."""
+    return jax.tree.map(np.asarray, lived_with(jax.random.key(0)))
+
+
+@pytest.fixture(scope="module")
+def told(lived):
+    """What the learner was told at each step: the reward before, end flag, count, task, episode,
+    the number of the action before (from 1; 0 is none), steps lived."""
+    names = ("r", "end", "count", "task", "episode", "action", "age")
+    return dict(zip(names, lived.logits.T, strict=True))
+
+
+def test_an_episode_of_three_steps_is_seen_with_its_terminal_observation(told):
+    np.testing.assert_array_equal(told["count"], np.arange(LENGTH) % (EPISODE + 1))
+    np.testing.assert_array_equal(told["end"], told["count"] == EPISODE)
+
+
+def test_the_terminal_observation_is_shown_beside_the_reward_it_brought(lived, told):
+    last = np.flatnonzero(told["end"])
+    assert len(last) == LENGTH // (EPISODE + 1)
+    np.testing.assert_array_equal(told["r"][last], 10 * EPISODE + lived.action[last - 1])
+
+
+def test_the_step_after_the_end_resets_and_pays_nothing(lived, told):
+    last = np.flatnonzero(told["end"])
+    np.testing.assert_array_equal(lived.reward[last], 0)
+    after = last[last + 1 < LENGTH] + 1
+    for name in ("r", "end", "count"):
+        np.testing.assert_array_equal(told[name][after], 0)
+
+
+def test_a_reward_belongs_to_the_step_that_earned_it(lived, told):
+    taken = told["end"] == 0
+    expected = np.where(taken, 10 * (told["count"] + 1) + lived.action, 0)
+    np.testing.assert_array_equal(lived.reward, expected)
+    np.testing.assert_array_equal(told["r"][1:], lived.reward[:-1])
+
+
+def test_the_action_before_is_told_one_hot(lived, told):
+    np.testing.assert_array_equal(told["action"][1:], lived.action[:-1] + 1)
+
+
+def test_at_the_first_step_nothing_was_done_or_earned(told):
+    for name in ("r", "end", "count", "action", "age"):
+        assert told[name][0] == 0
+
+
+def test_the_learners_state_survives_the_end_of_an_episode(told):
+    np.testing.assert_array_equal(told["age"], np.arange(LENGTH))
+
+
+def test_the_task_is_drawn_once_and_the_episode_at_every_reset(lived, told):
+    assert set(told["task"].tolist()) == {float(lived.task)}
+    episodes = told["episode"].reshape(-1, EPISODE + 1)
+    assert np.all(episodes == episodes[:, :1])
+    assert len(np.unique(episodes[:, 0])) == len(episodes)
+
+
+def test_what_is_recorded_is_what_the_learner_saw(lived, told):
+    np.testing.assert_array_equal(
+        lived.observation.T, [told[n] for n in ("count", "task", "episode")]
+    )
+    np.testing.assert_array_equal(lived.end, told["end"])
+
+
+def test_the_key_decides_everything(lived):
+    again, other = lived_with(jax.random.key(0)), lived_with(jax.random.key(1))
+    for one, two in zip(jax.tree.leaves(lived), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert lived.task != other.task
+    assert np.any(lived.observation[:, 2] != other.observation[:, 2])
+
+
+def test_actions_are_drawn_from_the_softmax_of_the_logits():
+    logits = np.array([0.0, 1.0, -1.0, 2.0, 0.5, -2.0, 0.0], np.float32)
+    length = 6000
+    lived = live(constant(logits), counting(), length, {}, jax.random.key(5))
+    expected = np.exp(logits.astype(np.float64))
+    expected *= length / expected.sum()
+    drawn = np.bincount(np.asarray(lived.action), minlength=ACTIONS)
+    assert stats.chisquare(drawn, expected).pvalue > 1e-3
+    np.testing.assert_array_equal(lived.logits, np.tile(logits, (length, 1)))
+
+
+def test_actions_are_drawn_anew_at_every_step_and_in_every_lifetime():
+    run = jax.jit(jax.vmap(lambda key: live(constant(jnp.zeros(ACTIONS)), counting(), 50, {}, key)))
+    actions = np.asarray(run(jax.random.split(jax.random.key(0), 200)).action)
+    pairs = np.zeros((ACTIONS, ACTIONS))
+    np.add.at(pairs, (actions[:, :-1].ravel(), actions[:, 1:].ravel()), 1)
+    assert stats.chi2_contingency(pairs).pvalue > 1e-3
+    assert len(np.unique(actions, axis=0)) == 200
+
+
+@pytest.mark.parametrize("length", [0, -1])
+def test_a_lifetime_without_a_step_is_refused(length):
+    with pytest.raises(ValueError, match=f"length={length}, give at least 1"):
+        live(spy(), counting(), length, {}, jax.random.key(0))
+
+
+def test_the_shortest_lifetime_is_one_step():
+    lived = live(spy(), counting(), 1, {}, jax.random.key(0))
+    assert lived.action.shape == lived.reward.shape == (1,)

@@ -1,0 +1,274 @@
+"""Meta-training learns, stays within its memory, and survives being killed."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from symla_lite import checkpoint
+from symla_lite.checkpoint import FileTrouble
+from symla_lite.environments.bandits import BANDITS, independent_arms
+from symla_lite.evolution import ES
+from symla_lite.meta_training import GIB, Outer, meta_train, outer_step, pairs_at_once
+from symla_lite.metarnn import metarnn
+from symla_lite.symla import symla
+
+EASY = BANDITS["easy"]
+SMALL = Outer(ES(8, 0.1), learning_rate=0.05, steps=15, length=10, lifetimes=2)
+
+
+def train(learner=None, outer=SMALL, seed=0, path=None, **options):
+    """Meta-trains on the easy bandit without a progress bar."""
+    learner = metarnn(hidden=4) if learner is None else learner
+    return meta_train(learner, EASY, outer, seed, path, progress=False, **options)
+
+
+def assert_equal(one, other):
+    for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def assert_same_checkpoint(one, other):
+    """Bit for bit, but for the seconds that they took."""
+    (arrays, about), (others, about_others) = checkpoint.load(one), checkpoint.load(other)
+    assert about == about_others and arrays.keys() == others.keys()
+    for name in arrays.keys() - {"seconds"}:
+        assert arrays[name].tobytes() == others[name].tobytes(), name
+
+
+# Learning
+
+
+def test_it_learns_the_easy_bandit():
+    # Guessing earns 10 of 20 pulls; knowing the good arm from the start 18.
+    outer = Outer(ES(64, 0.1), learning_rate=0.05, steps=60, length=20, lifetimes=8)
+    fitness = train(metarnn(hidden=8), outer).curve["fitness"]
+    assert abs(np.mean(fitness[:3]) - 10) < 0.7
+    assert np.mean(fitness[-5:]) > 12.5
+
+
+def test_the_curve_and_the_configuration_are_kept():
+    trained = train()
+    assert {name: column.shape for name, column in trained.curve.items()} == {
+        "fitness": (15,),
+        "spread": (15,),
+        "gradient": (15,),
+    }
+    assert all(np.all(np.isfinite(column)) for column in trained.curve.values())
+    assert trained.seconds > 0
+    assert trained.about == {
+        "learner": {"name": "metarnn", "hidden": 4, "end_flag": True, "forget_bias": 1.0},
+        "environment": {"name": "easy", "arms": 2},
+        "outer": {
+            "es": {"population": 8, "sigma": 0.1, "shaping": "standardised"},
+            "learning_rate": 0.05,
+            "steps": 15,
+            "length": 10,
+            "lifetimes": 2,
+        },
+        "seed": 0,
+        "start": "drawn",
+    }
+
+
+def test_the_seed_decides_everything():
+    assert_equal(train(seed=1).theta, train(seed=1).theta)
+    one, other = train(seed=1), train(seed=2)
+    assert np.any(one.theta["action"]["w"] != other.theta["action"]["w"])
+    assert np.any(one.curve["fitness"] != other.curve["fitness"])
+
+
+def test_it_goes_on_from_a_given_theta():
+    start = metarnn(hidden=4).init_theta(jax.random.key(99), EASY.sizes)
+    outer = Outer(SMALL.es, learning_rate=1e-6, steps=2, length=10, lifetimes=2)
+    trained = train(outer=outer, start=start)
+    for x, y in zip(jax.tree.leaves(trained.theta), jax.tree.leaves(start), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-5)
+    assert trained.about["start"] != "drawn"
+
+
+def test_the_number_of_steps_in_a_call_does_not_change_the_outcome():
+    one, seven = (train(steps_per_call=n) for n in (1, 7))
+    assert_equal((one.theta, one.curve), (seven.theta, seven.curve))
+
+
+# Memory
+
+
+def test_more_memory_holds_more_pairs_and_never_more_than_there_are():
+    outer = Outer(ES(256, 0.1), learning_rate=0.1, steps=1, length=100, lifetimes=16)
+    budgets = [*np.geomspace(0.02, 10, 30), np.inf]
+    pairs = [pairs_at_once(symla(), independent_arms(4), outer, m) for m in budgets]
+    assert pairs == sorted(pairs) and len(set(pairs)) > 5
+    assert min(pairs) >= 1 and pairs[-1] == outer.es.pairs
+
+
+def test_memory_that_holds_no_pair_is_refused():
+    with pytest.raises(ValueError, match="memory=1e-09 GiB does not hold one pair .* give more"):
+        train(memory=1e-9)
+
+
+def smallest_memory(learner, environment, outer, pairs):
+    """The least memory (up to 1%) that is said to hold so many pairs, in GiB."""
+    for memory in np.geomspace(1e-7, 1e3, 2400):
+        try:
+            if pairs_at_once(learner, environment, outer, memory) >= pairs:
+                return memory
+        except ValueError:
+            continue
+    raise AssertionError("no memory holds so many")
+
+
+def test_the_memory_does_not_change_the_outcome_beyond_rounding():
+    outer = Outer(SMALL.es, learning_rate=0.05, steps=2, length=10, lifetimes=2)
+    learner = metarnn(hidden=4)
+    little = smallest_memory(learner, EASY, outer, 1)
+    assert pairs_at_once(learner, EASY, outer, little) == 1
+    one, all_at_once = train(learner, outer, memory=little), train(learner, outer)
+    for x, y in zip(jax.tree.leaves(one.theta), jax.tree.leaves(all_at_once.theta), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-5)
+    np.testing.assert_allclose(one.curve["fitness"], all_at_once.curve["fitness"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("learner", "length", "lifetimes"),
+    [(symla(), 100, 16), (metarnn(), 500, 4)],
+    ids=lambda x: getattr(x, "name", str(x)),
+)
+def test_what_xla_allocates_for_a_population_stays_within_the_budget(learner, length, lifetimes):
+    environment = independent_arms(2)
+    outer = Outer(ES(128, 0.1), 0.05, steps=1, length=length, lifetimes=lifetimes)
+    memory = smallest_memory(learner, environment, outer, 16)
+    chunk = pairs_at_once(learner, environment, outer, memory)
+    assert chunk == 16
+    theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), environment.sizes))
+    step = jax.jit(outer_step(learner, environment, outer, unravel, chunk))
+    lowered = step.lower(theta, optax.adam(0.1).init(theta), jax.random.key(0))
+    allocated = lowered.compile().memory_analysis().temp_size_in_bytes
+    assert allocated < memory * GIB
+
+
+# Killed and resumed
+
+STEPS = 600
+COMMAND = [
+    *("--learner", "metarnn", "--hidden", "4", "--population", "8", "--lifetimes", "2"),
+    *("--length", "10", "--steps", str(STEPS), "--seed", "5"),
+]
+# The command line with a checkpoint after every call to the device, not every ten seconds.
+EAGER = """
+import functools, sys
+from symla_lite import __main__ as command_line
+command_line.meta_train = functools.partial(command_line.meta_train, save_every=0.0)
+sys.exit(command_line.main())
+"""
+
+
+def steps_done(path):
+    """Outer steps in a checkpoint; -1 where there is none."""
+    return len(checkpoint.load(path)[0]["curve"]) if path.exists() else -1
+
+
+def test_a_run_killed_twice_and_resumed_ends_as_one_left_alone(tmp_path):
+    chance = random.Random(0)
+    path, whole = tmp_path / "killed.safetensors", tmp_path / "whole.safetensors"
+    command = [sys.executable, "-c", EAGER, "train", str(path), *COMMAND]
+    done = -1
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            patience = time.monotonic() + 120
+            while steps_done(path) <= max(done, 0) and process.poll() is None:
+                assert time.monotonic() < patience
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.05))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert process.returncode == -signal.SIGKILL, process.stderr.read().decode()
+        assert done < steps_done(path) < STEPS  # killed on the way, further on than before
+        done = steps_done(path)
+    last = subprocess.run(command, capture_output=True, text=True)
+    assert last.returncode == 0, last.stderr
+    assert steps_done(path) == STEPS
+
+    outer = Outer(ES(8, 0.1), learning_rate=0.05, steps=STEPS, length=10, lifetimes=2)
+    trained = train(outer=outer, seed=5, path=whole)
+    assert_same_checkpoint(path, whole)
+    assert f"fitness {trained.curve['fitness'][-1]:.3f}" in last.stdout
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = train(path=path)
+    again = train(path=path)
+    assert_equal((first.theta, first.curve), (again.theta, again.curve))
+    assert again.about == first.about and again.seconds >= first.seconds
+
+
+class Killed(BaseException):
+    """Stands for a kill, within the process."""
+
+
+@pytest.mark.parametrize("saves", [1, 2, 4])
+def test_a_run_stopped_at_any_checkpoint_ends_as_one_left_alone(tmp_path, monkeypatch, saves):
+    path, whole = tmp_path / "stopped.safetensors", tmp_path / "whole.safetensors"
+    left, real = iter(range(saves)), checkpoint.save
+
+    def save(*arguments):
+        if next(left, None) is None:
+            raise Killed
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", save)
+        with pytest.raises(Killed):
+            train(path=path, steps_per_call=2, save_every=0.0)
+    assert steps_done(path) == 2 * (saves - 1)
+    train(path=path, steps_per_call=2)
+    train(path=whole, steps_per_call=2)
+    assert_same_checkpoint(path, whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"learner": metarnn(hidden=5)}, "learner"),
+        ({"outer": Outer(ES(8, 0.2), 0.05, 15, 10, 2)}, "outer"),
+        ({"start": {"w": np.ones(3, np.float32)}}, "start"),
+    ],
+    ids=["seed", "learner", "outer", "start"],
+)
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, change, word):
+    path = tmp_path / "run.safetensors"
+    train(path=path, outer=Outer(SMALL.es, 0.05, 15, 10, 2))
+    before = path.read_bytes()
+    with pytest.raises(FileTrouble, match=rf"another configuration \(it differs in {word}\)"):
+        train(path=path, **change)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_out_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setattr(jax, "jit", lambda f: lambda *_: pytest.fail("it worked before"))
+    with pytest.raises(FileTrouble, match="Cannot write"):
+        train(path=tmp_path / "taken" / "run.safetensors")
+
+
+# The door
+
+
+@pytest.mark.parametrize("field", ["learning_rate", "steps", "length", "lifetimes"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_number_that_is_not_positive_is_refused(field, value):
+    options = {"learning_rate": 0.1, "steps": 1, "length": 1, "lifetimes": 1, field: value}
+    with pytest.raises(ValueError, match=f"{field}={value}: give a number above 0"):
+        Outer(ES(8, 0.1), **options)

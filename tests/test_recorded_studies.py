@@ -1,0 +1,79 @@
+"""What the records in data/ must show, and that they are what the code declares."""
+
+import numpy as np
+import pytest
+
+from symla_lite import checkpoint, studies
+from symla_lite.baselines import bayes_optimal
+from symla_lite.environments import BANDITS
+from symla_lite.meta_testing import meta_test
+from symla_lite.meta_training import describe
+from symla_lite.studies import results
+
+# Regret on the diagonal of Study 1, as a multiple of the Bayes-optimal regret.
+GOALS = {"independent": 1.6, "uniform": 1.6, "easy": 1.3, "medium": 1.3, "hard": 1.3}
+
+
+@pytest.fixture(scope="module")
+def bandits():
+    return results.load(studies.named("bandits"))
+
+
+def recorded_scales():
+    """Every study and scale of which something is recorded."""
+    return [
+        (study, scale)
+        for study in studies.STUDIES.values()
+        for scale in study.scales
+        if (results.recorded() / study.name / scale).exists()
+    ]
+
+
+@pytest.mark.parametrize(("study", "scale"), recorded_scales(), ids=lambda x: getattr(x, "name", x))
+def test_a_recorded_scale_is_complete_and_is_the_one_declared(study, scale):
+    runs = results.load(study, scale)
+    for training in study.scale(scale).trainings:
+        for seed, about in zip(runs.seeds(training.name), runs.about(training.name)):
+            declared = describe(training.learner, training.environment, training.outer, seed)
+            assert about["training"] == declared | {"start": "drawn"}
+            assert len(about["commit"]) == 40, "made by code that was committed, and nothing else"
+            assert {"date", "device", "versions", "seconds", "cores", "python"} <= about.keys()
+
+
+@pytest.mark.parametrize("bandit", GOALS)
+@pytest.mark.parametrize("learner", ["symla", "metarnn"])
+def test_study_1_comes_near_the_best_policy_where_it_was_meta_trained(bandits, learner, bandit):
+    regret = bandits.stack(f"{learner}-{bandit}", f"{bandit}/blocks").sum(-1)
+    seeds, lifetimes = regret.shape
+    assert seeds >= 3
+    assert lifetimes >= 1000
+    ratio = regret.mean() / bayes_optimal(bandit).regret[-1]
+    print(f"{learner} on {bandit}: {regret.mean():.3f}, {ratio:.2f} x Bayes-optimal")
+    assert ratio <= GOALS[bandit]
+
+
+@pytest.mark.parametrize("bandit", GOALS)
+@pytest.mark.parametrize("learner", ["symla", "metarnn"])
+def test_study_1_learns_from_reward(bandits, learner, bandit):
+    regret = bandits.stack(f"{learner}-{bandit}", f"{bandit}/blocks").sum(-1)
+    blind = bandits.stack(f"{learner}-{bandit}", "without_reward/blocks").sum(-1)
+    random = bandits.reference(f"random/{bandit}/blocks").sum(-1)
+    assert regret.mean() < random.mean() / 2
+    assert blind.mean() > 0.9 * random.mean()
+
+
+def test_a_recorded_theta_gives_its_recorded_regret_again(bandits):
+    """On another machine rounding may turn single actions; the mean over lifetimes stays."""
+    study = bandits.study
+    learner = study.scale("standard").training("symla-hard").learner
+    theta = bandits.theta("symla-hard", 0)
+    again = meta_test(learner, theta, BANDITS["hard"], 100, 1000, seed=7, measure=study.measure)
+    recorded = bandits.stack("symla-hard", "hard/blocks")[0].sum(-1)
+    error = np.hypot(again.sum(-1).std(), recorded.std()) / np.sqrt(1000)
+    assert abs(again.sum() / 1000 - recorded.mean()) < 4 * error
+
+
+def test_every_record_is_whole(bandits):
+    folder = results.recorded()
+    for path in folder.rglob("*.safetensors"):
+        checkpoint.load(path)

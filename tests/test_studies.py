@@ -1,0 +1,307 @@
+"""Studies are declared as data, run once, recorded whole, and read again."""
+
+import dataclasses
+import functools
+import importlib.metadata
+import json
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from symla_lite import checkpoint, studies
+from symla_lite.checkpoint import FileTrouble
+from symla_lite.environments.bandits import BANDITS
+from symla_lite.learner import count
+from symla_lite.meta_testing import interval, meta_test
+from symla_lite.meta_training import describe
+from symla_lite.metarnn import metarnn
+from symla_lite.studies import records, results, run
+from symla_lite.studies.bandits import BANDIT_STUDY
+
+NAME = "metarnn-easy"
+
+
+def tiny(steps=4, sigma=0.1):
+    """The bandit study at its quick scale, cut down to one learner and a second."""
+    quick = BANDIT_STUDY.scale("quick")
+    training = quick.training(NAME)
+    es = dataclasses.replace(training.outer.es, population=4, sigma=sigma)
+    outer = dataclasses.replace(training.outer, es=es, steps=steps, length=10, lifetimes=1)
+    training = dataclasses.replace(training, learner=metarnn(hidden=3), outer=outer)
+    scale = dataclasses.replace(
+        quick, trainings=(training,), seeds=(0, 3), test_lifetimes=6, test_length=20
+    )
+    return dataclasses.replace(
+        BANDIT_STUDY,
+        scales={"tiny": scale},
+        tests=lambda training: BANDIT_STUDY.tests(training)[-2:],
+        references=BANDIT_STUDY.references[:1],
+    )
+
+
+STUDY = tiny()
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """The folder of a study that has been run."""
+    out = tmp_path_factory.mktemp("records")
+    run.run_study(STUDY, "tiny", out)
+    return out
+
+
+# Declared
+
+
+SCALES = [(study, scale) for study in studies.STUDIES.values() for scale in study.scales]
+
+
+@pytest.mark.parametrize(("study", "scale"), SCALES, ids=lambda x: getattr(x, "name", x))
+def test_every_name_is_unique_and_every_configuration_can_be_recorded(study, scale):
+    sized = study.scale(scale)
+    trainings = [training.name for training in sized.trainings]
+    references = [test.name for test in study.references]
+    for names in (trainings, references, sized.seeds):
+        assert len(set(names)) == len(names)
+    assert "references" not in trainings  # whose file has that name
+    for training in sized.trainings:
+        tests = [test.name for test in study.tests(training)]
+        assert tests and len(set(tests)) == len(tests)
+        assert not {"theta", "curve"} & {name.split("/")[0] for name in tests}
+        about = describe(training.learner, training.environment, training.outer, 0)
+        assert json.loads(json.dumps(about)) == about
+        theta = jax.eval_shape(
+            lambda t=training: t.learner.init_theta(jax.random.key(0), t.environment.sizes)
+        )
+        assert count(theta) > 0
+        assert sized.training(training.name) is training
+    assert sized.test_length % records.BLOCKS == 0 and sized.test_lifetimes > 0 and sized.seeds
+
+
+def test_every_study_has_the_three_scales():
+    for name, study in studies.STUDIES.items():
+        assert studies.named(name) is study and study.name == name
+        assert list(study.scales)[:3] == ["quick", "standard", "paper"]
+
+
+def test_an_unknown_study_scale_or_training_is_refused():
+    with pytest.raises(ValueError, match="no study 'poker': take one of bandits"):
+        studies.named("poker")
+    with pytest.raises(ValueError, match="no scale 'huge': take one of quick, standard, paper"):
+        BANDIT_STUDY.scale("huge")
+    with pytest.raises(ValueError, match=f"no 'nobody': take one of {NAME}"):
+        STUDY.scale("tiny").training("nobody")
+    with pytest.raises(ValueError, match="jobs=0 does no work"):
+        run.run_study(STUDY, "tiny", "nowhere", jobs=0)
+
+
+# Run and recorded
+
+
+def test_a_study_leaves_a_record_for_each_seed_and_one_for_the_references(out):
+    files = sorted(path.name for path in (out / "bandits" / "tiny").iterdir())
+    assert files == [f"{NAME}-{seed}.safetensors" for seed in (0, 3)] + ["references.safetensors"]
+
+
+def test_a_record_says_what_was_run_and_where_and_when(out):
+    for seed, about in zip((0, 3), results.load(STUDY, "tiny", out).about(NAME), strict=True):
+        training = STUDY.scale("tiny").training(NAME)
+        configuration = describe(training.learner, training.environment, training.outer, seed)
+        assert about["training"] == configuration | {"start": "drawn"}
+        assert about["study"] == "bandits" and about["scale"] == "tiny"
+        assert about["test_lifetimes"] == 6 and about["test_length"] == 20
+        assert about["versions"]["jax"] == importlib.metadata.version("jax")
+        assert {"jaxlib", "dm-haiku", "optax", "numpy"} < about["versions"].keys()
+        assert about["seconds"]["training"] > 0 and about["seconds"]["testing"] > 0
+        commit = about["commit"].removesuffix("+")
+        assert commit == "unknown" or len(commit) == 40
+        for name in ("date", "device", "cores", "python"):
+            assert about[name]
+
+
+def test_a_record_holds_what_meta_testing_measures(out):
+    result = results.load(STUDY, "tiny", out)
+    training = STUDY.scale("tiny").training(NAME)
+    theta = result.theta(NAME, 3)
+    for test in STUDY.tests(training):
+        measures = meta_test(
+            test.learner, theta, test.environment, 20, 6, run.TEST_SEED, STUDY.measure
+        )
+        blocks = [[sum(life[2 * i : 2 * i + 2]) for i in range(10)] for life in measures]
+        np.testing.assert_allclose(result.stack(NAME, f"{test.name}/blocks")[1], blocks, atol=1e-5)
+        np.testing.assert_allclose(
+            result.stack(NAME, f"{test.name}/mean")[1], np.mean(measures, axis=0), atol=1e-5
+        )
+    assert result.seeds(NAME) == [0, 3]
+    assert result.stack(NAME, "curve/fitness").shape == (2, 4)
+    assert result.reference(f"{STUDY.references[0].name}/blocks").shape == (1, 6, 10)
+
+
+def test_theta_comes_back_from_a_record_as_it_was(out):
+    training = STUDY.scale("tiny").training(NAME)
+    again = run.meta_train(
+        training.learner, training.environment, training.outer, 3, progress=False
+    ).theta
+    kept = results.load(STUDY, "tiny", out).theta(NAME, 3)
+    assert jax.tree.structure(kept) == jax.tree.structure(again)
+    for x, y in zip(jax.tree.leaves(kept), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_study_that_is_recorded_is_not_run_again(out):
+    files = list((out / "bandits" / "tiny").iterdir())
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+    paths = run.run_study(STUDY, "tiny", out)
+    assert set(paths) == set(files)
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files} == before
+
+
+def changed_tests(**changes):
+    """The tiny study, tested otherwise."""
+    scale = dataclasses.replace(STUDY.scale("tiny"), **changes)
+    return dataclasses.replace(STUDY, scales={"tiny": scale})
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        tiny(steps=5),
+        tiny(sigma=0.2),
+        changed_tests(test_lifetimes=7),
+        changed_tests(test_length=30),
+    ],
+    ids=["steps", "sigma", "test lifetimes", "test length"],
+)
+def test_a_record_of_another_configuration_is_refused_and_kept(out, study):
+    files = list((out / "bandits" / "tiny").iterdir())
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(FileTrouble, match="another configuration"):
+        run.run_training(study, "tiny", NAME, 0, out)
+    assert {path: path.read_bytes() for path in files} == before
+
+
+def test_references_of_another_configuration_are_refused_and_kept(out):
+    path = out / "bandits" / "tiny" / "references.safetensors"
+    before = path.read_bytes()
+    with pytest.raises(FileTrouble, match="another configuration"):
+        run.run_references(changed_tests(test_lifetimes=7), "tiny", out)
+    assert path.read_bytes() == before
+
+
+class Killed(BaseException):
+    """Stands for a kill, within the process."""
+
+
+def test_a_training_that_was_killed_is_gone_on_with(out, tmp_path, monkeypatch):
+    left, real = iter(range(3)), checkpoint.save
+
+    def save(*arguments):
+        if next(left, None) is None:
+            raise Killed
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        eager = functools.partial(run.meta_train, save_every=0.0, steps_per_call=1)
+        patched.setattr(run, "meta_train", eager)
+        patched.setattr(checkpoint, "save", save)
+        with pytest.raises(Killed):
+            run.run_training(STUDY, "tiny", NAME, 3, tmp_path)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 3)
+    (unfinished,) = path.parent.iterdir()
+    assert unfinished != path and len(checkpoint.load(unfinished)[0]["curve"]) == 2
+
+    assert run.run_training(STUDY, "tiny", NAME, 3, tmp_path) == path
+    assert list(path.parent.iterdir()) == [path]
+    whole, _ = checkpoint.load(run.record_path(out, STUDY, "tiny", NAME, 3))
+    resumed, _ = checkpoint.load(path)
+    assert resumed.keys() == whole.keys()
+    for name in whole:
+        np.testing.assert_array_equal(resumed[name], whole[name])
+
+
+# Read
+
+
+def test_a_missing_record_comes_with_the_command_that_makes_it(tmp_path):
+    with pytest.raises(FileTrouble) as trouble:
+        results.load(BANDIT_STUDY, "quick", tmp_path)
+    command = f"python -m symla_lite study bandits --scale quick --out {tmp_path}"
+    assert str(trouble.value).endswith(command)
+
+
+def test_a_damaged_record_is_refused(out, tmp_path):
+    path = run.record_path(out, STUDY, "tiny", NAME, 0)
+    copy = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(FileTrouble, match="is damaged"):
+        results.load(STUDY, "tiny", tmp_path)
+
+
+def test_what_was_not_recorded_is_refused(out):
+    with pytest.raises(ValueError, match=f"Nothing is recorded of 'nobody': .*{NAME}"):
+        results.load(STUDY, "tiny", out).seeds("nobody")
+
+
+# Summaries
+
+
+def test_a_lifetime_that_cannot_be_cut_into_ten_is_refused():
+    with pytest.raises(ValueError, match="25 steps cannot be cut into 10"):
+        records.summarise(np.zeros((3, 25)))
+
+
+def test_the_same_seed_meets_the_same_tasks():
+    environment, seen = BANDITS["uniform"], []
+    for learner in (metarnn(hidden=2), metarnn(hidden=3)):
+        theta = learner.init_theta(jax.random.key(0), environment.sizes)
+        seen.append(meta_test(learner, theta, environment, 2, 5, 11, lambda life: life.task))
+    np.testing.assert_array_equal(*seen)
+    assert len(np.unique(seen[0][:, 0])) == 5
+    with pytest.raises(ValueError, match="lifetimes=0 tests nothing"):
+        meta_test(learner, theta, environment, 2, 0, 11)
+
+
+def test_lifetimes_side_by_side_are_the_same_as_one_by_one():
+    learner, environment = metarnn(hidden=3), BANDITS["uniform"]
+    theta = learner.init_theta(jax.random.key(0), environment.sizes)
+    one, all_at_once = (
+        meta_test(learner, theta, environment, 10, 7, 0, at_once=n) for n in (3, 1000)
+    )
+    assert one.shape == (7, 10)
+    np.testing.assert_array_equal(one, all_at_once)
+
+
+def test_the_interval_of_one_seed_is_the_ordinary_bootstrap():
+    values = np.random.default_rng(1).exponential(size=(1, 60))
+    expected = stats.bootstrap(
+        (values[0],), np.mean, method="percentile", n_resamples=20_000, rng=2
+    ).confidence_interval
+    width = expected.high - expected.low
+    np.testing.assert_allclose(interval(values, resamples=20_000), expected, atol=0.03 * width)
+    narrow = interval(values, level=0.5, resamples=20_000)
+    assert expected.low < narrow[0] < narrow[1] < expected.high
+
+
+def test_the_interval_holds_the_mean_about_as_often_as_it_says():
+    # Ten seeds with luck of their own, twenty lifetimes each; the bootstrap of ten is a bit short.
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(300):
+        values = rng.normal(size=(10, 1)) + rng.normal(size=(10, 20))
+        low, high = interval(values, resamples=300)
+        held += low < 0 < high
+    assert 0.86 < held / 300 < 0.98
+
+
+def test_seeds_that_differ_make_a_wide_interval():
+    values = np.repeat([[0.0], [1.0], [2.0]], 1000, axis=1)
+    low, high = interval(values)
+    assert low < 0.5 and high > 1.5
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), ()])
+def test_an_interval_of_something_else_is_refused(shape):
+    with pytest.raises(ValueError, match=r"give \[seeds, lifetimes\]"):
+        interval(np.zeros(shape))

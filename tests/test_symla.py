@@ -1,0 +1,264 @@
+"""SymLA computes Equation 9 with shared cells, and so has the symmetries that the paper claims."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symla_lite.environments.bandits import independent_arms
+from symla_lite.learner import Input, Sizes
+from symla_lite.lifetime import live
+from symla_lite.metarnn import metarnn
+from symla_lite.symla import symla
+
+EXACT = 1e-5
+"""What rounding may add up to in the logits of a lifetime."""
+FAR = 0.1
+"""A difference between logits that no rounding explains."""
+KEY = jax.random.key(0)
+
+
+def rough_theta(learner, sizes, seed=0, scale=0.2):
+    """Initial theta with noise on all of it: initial biases are zero, and would hide mistakes."""
+    theta = learner.init_theta(jax.random.key(seed), sizes)
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: x + scale * rng.normal(size=x.shape).astype(np.float32), theta)
+
+
+def history(sizes, length, seed=0):
+    """Random inputs of a lifetime, stacked over time; episodes end now and then."""
+    rng = np.random.default_rng(seed)
+    actions = np.eye(sizes.action)[rng.integers(sizes.action, size=length)]
+    actions[0] = 0
+    inputs = Input(
+        o=rng.normal(size=(length, sizes.observation)),
+        r=rng.normal(size=length),
+        a=actions,
+        end=rng.integers(2, size=length),
+    )
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), inputs)
+
+
+def permuted(inputs, observations=slice(None), actions=slice(None)):
+    """The same inputs to a learner whose inputs and outputs are connected in another order."""
+    return inputs._replace(o=inputs.o[:, observations], a=inputs.a[:, actions])
+
+
+@functools.partial(jax.jit, static_argnames="learner")
+def answers(learner, theta, state, inputs):
+    """Logits at every step, [L, B]."""
+
+    def step(h, x):
+        logits, h = learner.step(theta, h, x)
+        return h, logits
+
+    return jax.lax.scan(step, state, inputs)[1]
+
+
+def furthest(one, other):
+    return np.max(np.abs(np.asarray(one) - np.asarray(other)))
+
+
+# The oracle
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def oracle(theta, options, sizes, inputs):
+    """Equation 9 by loops over a and b, in NumPy and double precision. Starts from zeros."""
+    theta = jax.tree.map(lambda x: np.asarray(x, np.float64), theta)
+    A, B = sizes
+    N, M = options["hidden"], options["message"]
+    h, c = np.zeros((A, B, N)), np.zeros((A, B, N))
+    m_fwd, m_bwd = np.zeros((B, M)), np.zeros((A, M))
+    logits = []
+    for t in range(len(inputs.r)):
+        for tick in range(options["ticks"]):
+            for a in range(A):
+                for b in range(B):
+                    x = [*m_bwd[a], inputs.o[t, a], *m_fwd[b], inputs.a[t, b], inputs.r[t]]
+                    if options["end_flag"]:
+                        x.append(inputs.end[t])
+                    gates = np.array([*x, *h[a, b]], np.float64) @ theta["lstm/linear"]["w"]
+                    gates = gates + theta["lstm/linear"]["b"]
+                    i, g = gates[:N], gates[N : 2 * N]
+                    f, o = gates[2 * N : 3 * N], gates[3 * N :]
+                    c[a, b] = sigmoid(f + 1) * c[a, b] + sigmoid(i) * np.tanh(g)
+                    h[a, b] = sigmoid(o) * np.tanh(c[a, b])
+            if options["exchange"] == "tick" or tick == options["ticks"] - 1:
+                m_fwd, m_bwd = np.zeros((B, M)), np.zeros((A, M))
+                for a in range(A):
+                    for b in range(B):
+                        fwd = h[a, b] @ theta["m_fwd"]["w"] + theta["m_fwd"]["b"]
+                        bwd = h[a, b] @ theta["m_bwd"]["w"] + theta["m_bwd"]["b"]
+                        mean = options["reduce"] == "mean"
+                        m_fwd[b] += fwd / (A if mean else 1)
+                        m_bwd[a] += bwd / (B if mean else 1)
+        logits.append(m_fwd[:, 0].copy())
+    return np.array(logits)
+
+
+@pytest.mark.parametrize("form", ["textbook", "fast"])
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({}, Sizes(1, 2)),
+        ({"reduce": "sum"}, Sizes(3, 4)),
+        ({"exchange": "tick"}, Sizes(4, 3)),
+        ({"end_flag": False}, Sizes(2, 5)),
+        ({"reduce": "sum", "exchange": "tick", "end_flag": False, "ticks": 3}, Sizes(3, 2)),
+        ({"ticks": 1, "forget_bias": 3.0}, Sizes(5, 1)),
+    ],
+)
+def test_both_forms_compute_equation_9(form, options, sizes):
+    learner = symla(hidden=5, message=3, form=form, **options)
+    theta = rough_theta(learner, sizes)
+    inputs = history(sizes, 20)
+    state = learner.init_state(theta, jax.random.key(1), sizes)
+    expected = oracle(theta, learner.options, sizes, inputs)
+    assert np.std(expected) > 0.01  # it is not nothing that is compared
+    np.testing.assert_allclose(
+        answers(learner, theta, state, inputs), expected, rtol=EXACT, atol=EXACT
+    )
+
+
+# Symmetries
+
+
+def test_permuting_arms_permutes_the_logits_of_a_whole_lifetime():
+    learner, environment = symla(hidden=8), independent_arms(5)
+    sizes = environment.sizes
+    theta = rough_theta(learner, sizes)
+    lived = jax.jit(lambda key: live(learner, environment, 100, theta, key))(jax.random.key(3))
+    # The lifetime again, as inputs: what was done and earned at each step is told at the next.
+    earlier = jax.nn.one_hot(lived.action, sizes.action)[:-1]
+    inputs = Input(
+        o=lived.observation,
+        r=jnp.concatenate([jnp.zeros(1), lived.reward[:-1]]),
+        a=jnp.concatenate([jnp.zeros((1, sizes.action)), earlier]),
+        end=lived.end,
+    )
+    state = learner.init_state(theta, jax.random.key(0), sizes)
+    assert furthest(answers(learner, theta, state, inputs), lived.logits) < EXACT
+
+    order = np.array([3, 0, 4, 1, 2])
+    logits = answers(learner, theta, state, permuted(inputs, actions=order))
+    assert furthest(logits, lived.logits[:, order]) < EXACT
+    assert furthest(logits, lived.logits) > 0.05
+
+
+OBSERVED, ACTED = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
+
+
+def after_permutation(learner, scale=0.2):
+    """How far logits are from permuted logits when observations and actions are permuted."""
+    sizes = Sizes(3, 4)
+    theta = rough_theta(learner, sizes, scale=scale)
+    inputs = history(sizes, 100)
+    state = learner.init_state(theta, KEY, sizes)
+    plain = answers(learner, theta, state, inputs)
+    arms = answers(learner, theta, state, permuted(inputs, actions=ACTED))
+    sights = answers(learner, theta, state, permuted(inputs, observations=OBSERVED))
+    both = answers(learner, theta, state, permuted(inputs, OBSERVED, ACTED))
+    return {
+        "actions": furthest(arms, plain[:, ACTED]),
+        "observations": furthest(sights, plain),
+        "both": furthest(both, plain[:, ACTED]),
+    }
+
+
+# Summed messages grow with the sizes; with rougher weights they make the cells chaotic, and then
+# what rounding leaves grows within 100 steps to anything.
+@pytest.mark.parametrize(
+    ("options", "scale"),
+    [({}, 0.2), ({"reduce": "sum"}, 0.05), ({"exchange": "tick", "end_flag": False}, 0.2)],
+)
+def test_symla_does_not_care_about_the_order_of_observations_and_actions(options, scale):
+    for difference in after_permutation(symla(hidden=8, **options), scale).values():
+        assert difference < EXACT
+
+
+def test_the_metarnn_cares_about_the_order_of_observations_and_actions():
+    for difference in after_permutation(metarnn(hidden=8)).values():
+        assert difference > FAR
+
+
+def test_random_initial_states_break_the_symmetry_unless_they_are_permuted_too():
+    learner, sizes = symla(hidden=8, initial_std=1.0), Sizes(3, 4)
+    theta, inputs = rough_theta(learner, sizes), history(sizes, 100)
+    state = learner.init_state(theta, jax.random.key(1), sizes)
+    assert 0.7 < np.std(state.h) < 1.3 and 0.7 < np.std(state.c) < 1.3
+    assert furthest(state.h, state.c) > FAR  # drawn from two keys
+    plain = answers(learner, theta, state, inputs)
+    moved = permuted(inputs, OBSERVED, ACTED)
+    assert furthest(answers(learner, theta, state, moved), plain[:, ACTED]) > FAR
+
+    cells = np.ix_(OBSERVED, ACTED)
+    too = state._replace(h=state.h[cells], c=state.c[cells])
+    assert furthest(answers(learner, theta, too, moved), plain[:, ACTED]) < EXACT
+
+
+def test_the_same_theta_lives_with_two_and_with_twelve_arms():
+    learner = symla(hidden=4)
+    theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
+    for arms in (2, 12):
+        environment = independent_arms(arms)
+        lived = jax.jit(lambda key, e=environment: live(learner, e, 40, theta, key))(KEY)
+        assert lived.logits.shape == (40, arms)
+        assert np.all(np.isfinite(lived.logits))
+        assert set(np.unique(lived.action)) <= set(range(arms))
+
+
+def test_the_shapes_of_theta_do_not_know_the_sizes():
+    learner = symla()
+    shapes = [
+        jax.eval_shape(lambda s=s: learner.init_theta(jax.random.key(0), s))
+        for s in (Sizes(1, 2), Sizes(7, 3), Sizes(16, 16))
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+# Options
+
+
+@pytest.mark.parametrize("make", [symla, metarnn])
+def test_the_forget_bias_changes_the_forget_gates_bias_and_nothing_else(make):
+    N, sizes = 6, Sizes(2, 3)
+    usual = make(hidden=N).init_theta(jax.random.key(0), sizes)
+    long = make(hidden=N, forget_bias=2.5).init_theta(jax.random.key(0), sizes)
+    changed = jax.tree.map(lambda x, y: np.array(y - x), usual, long)
+    third = changed["lstm/linear"]["b"][2 * N : 3 * N]
+    np.testing.assert_allclose(third, 1.5)
+    third[:] = 0
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(changed))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden": 0},
+        {"hidden": -3},
+        {"message": 0},
+        {"ticks": 0},
+        {"reduce": "median"},
+        {"exchange": "never"},
+        {"form": "slow"},
+        {"initial_std": -0.5},
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_value(wrong):
+    (name, value), *_ = wrong.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r}"):
+        symla(**wrong)
+
+
+def test_the_recorded_options_make_the_same_learner():
+    learner = symla(hidden=5, message=3, ticks=3, reduce="sum", exchange="tick", end_flag=False)
+    again = symla(**learner.options)
+    assert again.options == learner.options
+    assert {field.name for field in dataclasses.fields(learner)} >= {"name", "options"}

@@ -104,7 +104,7 @@ def test_the_number_of_steps_in_a_call_does_not_change_the_outcome():
 
 def test_more_memory_holds_more_pairs_and_never_more_than_there_are():
     outer = Outer(ES(256, 0.1), learning_rate=0.1, steps=1, length=100, lifetimes=16)
-    budgets = [*np.geomspace(0.02, 10, 30), np.inf]
+    budgets = [*np.geomspace(0.006, 1, 30), np.inf]
     pairs = [pairs_at_once(symla(), independent_arms(4), outer, m) for m in budgets]
     assert pairs == sorted(pairs) and len(set(pairs)) > 5
     assert min(pairs) >= 1 and pairs[-1] == outer.es.pairs

@@ -1,6 +1,6 @@
 """The README's figure, from the records of Study 1.
 
-    python book/_tools/readme_figure.py    writes book/_static/study_1.png
+python book/_tools/readme_figure.py    writes book/_static/study_1.png
 """
 
 from pathlib import Path

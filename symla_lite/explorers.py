@@ -7,6 +7,7 @@ them, through links that run in the browser.
 import html
 import itertools
 import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def explorer(
         play: whether sliders also get a button that moves them by itself.
         **choices: one or two, each a sequence of values or a mapping from what the control says
             to the value. Numbers get a slider, words get buttons or, where they are long, a list.
-            The control's name is the argument's, with spaces for underscores.
+            The control's name is the argument's, with spaces for underscores (and p_1 becomes p₁).
 
     Returns:
         A widget; make it the cell's last expression.
@@ -108,7 +109,7 @@ def control(
     name: str, labelled: Mapping[str, Any], given: Any, play: bool
 ) -> tuple[widgets.Widget, widgets.Widget]:
     """The widget that chooses (it has an `index`), and the row it stands in."""
-    words = name.replace("_", " ")
+    words = re.sub(r"_(\d)$", lambda match: chr(ord("₀") + int(match[1])), name).replace("_", " ")
     style = {"description_width": "initial"}
     if not isinstance(given, Mapping) and all(is_number(v) for v in labelled.values()):
         selector = widgets.SelectionSlider(

@@ -167,10 +167,12 @@ def image(fig: Figure, alt: str) -> str:
             f"alt={alt!r} tells nothing to a reader who cannot see the picture: say in a sentence "
             "what it shows."
         )
-    width = round(fig.get_figwidth() * 96)
+    width = round(fig.get_figwidth() * 96)  # of the page's pixels to an inch
+    # The page's theme dims and frames pictures in its dark form, but for those of that class.
     data = base64.b64encode(png(fig)).decode()
     return (
-        f'<img alt="{html.escape(" ".join(alt.split()), quote=True)}" width="{width}" '
+        f'<img class="dark-light" alt="{html.escape(" ".join(alt.split()), quote=True)}" '
+        f'width="{width}" '
         f'style="max-width: 100%; height: auto; border-radius: 4px;" '
         f'src="data:image/png;base64,{data}">'
     )
@@ -196,34 +198,44 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
 
     Args:
         header: of the columns.
-        rows: a row's first entry is its name; the others stand right if they are numbers or
-            intervals, left if they are sentences.
+        rows: a row's first entry is its name. A column of numbers or intervals stands right, one
+            of words left.
         caption: above it.
 
     Raises:
         ValueError: a row with more or fewer entries than there are columns.
     """
-    lines = []
     for row in rows:
         if len(row) != len(header):
             raise ValueError(
                 f"The row {list(row)} has {len(row)} entries and there are {len(header)} columns."
             )
-        first, *others = (html.escape(str(entry)) for entry in row)
+    columns = [[str(entry) for entry in column] for column in zip(*rows)]
+    styles = [
+        "text-align: right; white-space: nowrap"
+        if all(map(is_figure, column))
+        else "text-align: left"
+        for column in columns
+    ]
+    lines = []
+    for first, *others in zip(*columns):
         # Headings of rows and columns are marked as such, for readers who hear the table.
-        lines.append(f'<tr><th scope="row">{first}</th>' + "".join(map(cell, others)) + "</tr>")
+        cells = (
+            f'<td style="{style}">{html.escape(entry)}</td>'
+            for style, entry in zip(styles[1:], others)
+        )
+        lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{"".join(cells)}</tr>')
     top = "".join(f'<th scope="col">{html.escape(str(entry))}</th>' for entry in header)
-    above = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    above = f'<caption style="color: inherit">{html.escape(caption)}</caption>' if caption else ""
     content = f"<thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
     plain = "\n".join(" | ".join(map(str, row)) for row in [header, *rows])
     whole = f'<table class="table">{above}{content}</table>'
     display({"text/html": whole, "text/plain": plain}, raw=True)
 
 
-def cell(entry: str) -> str:
-    """One cell of a table; figures stand right."""
-    side = "right" if any(map(str.isdigit, entry)) and len(entry) < 20 else "left"
-    return f'<td style="text-align: {side}">{entry}</td>'
+def is_figure(entry: str) -> bool:
+    """Whether an entry of a table is a number, an interval or a few of them, not a sentence."""
+    return bool(entry) and set(entry) <= set("0123456789.,[]()+-−±×%≥≤ e")
 
 
 def end_labels(axes: Axes, size: float = 9.5) -> None:

@@ -60,6 +60,7 @@ def test_every_combination_is_drawn_once_and_stands_where_its_controls_point(mad
     (buttons,) = find(shown, widgets.ToggleButtons)
     (slider,) = find(shown, widgets.SelectionSlider)
     assert outer.children == tuple(inner)
+    assert slider.description == "p₁"
     for row, learner in zip(inner, ("symla", "metarnn")):
         for picture, p in zip(row.children, (0.1, 0.5, 0.9)):
             assert f'alt="An empty picture of learner = {learner}, p_1 = {p}"' in picture.value

@@ -159,8 +159,11 @@ def test_the_intervals_of_a_curve_are_those_of_meta_testing():
 def test_a_table_names_its_rows_and_columns_and_refuses_a_short_row(monkeypatch):
     shown = []
     monkeypatch.setattr(figures, "display", lambda data, raw: shown.append(data["text/html"]))
-    figures.table(["learner", "regret"], [["SymLA", "0.61"], ["a < b", "much"]])
-    assert '<th scope="row">SymLA</th><td style="text-align: right">0.61</td>' in shown[0]
-    assert '<th scope="row">a &lt; b</th><td style="text-align: left">much</td>' in shown[0]
+    header = ["learner", "regret", "in words"]
+    figures.table(header, [["SymLA", "0.61 [0.59, 0.65]", "little"], ["a < b", "40", "1 of 2"]])
+    number = '<td style="text-align: right; white-space: nowrap">'
+    assert f'<th scope="row">SymLA</th>{number}0.61 [0.59, 0.65]</td>' in shown[0]
+    assert '<th scope="row">a &lt; b</th>' in shown[0]
+    assert '<td style="text-align: left">1 of 2</td>' in shown[0]
     with pytest.raises(ValueError, match="1 entries and there are 2 columns"):
         figures.table(["learner", "regret"], [["SymLA"]])

@@ -81,6 +81,29 @@ def either(p: float) -> Callable[[jax.Array], jax.Array]:
     return lambda key: jnp.where(jax.random.bernoulli(key), p, 1 - p)
 
 
+def biased(swapped: bool = False) -> Environment:
+    """Two arms of which the first is never the worse one: p_1 ~ U[1/2, 1] and p_2 ~ U[0, 1/2].
+
+    The paper's thought experiment (section "Insufficient Symmetries in Black-box Meta RL") asks for
+    a first arm that pays much more; here it pays 3/4 on average and the second 1/4. No learner can
+    earn more than one that pulls the first arm and never looks at a payout.
+
+    Args:
+        swapped: exchanges the arms: now it is the second that is never the worse one.
+
+    Raises:
+        ValueError: `swapped` is neither True nor False.
+    """
+    if not isinstance(swapped, bool):
+        raise ValueError(f"The arms are exchanged or not: swapped={swapped!r}, give True or False.")
+
+    def draw_task(key):
+        lower = jnp.array([0.0, 0.5] if swapped else [0.5, 0.0])
+        return lower + jax.random.uniform(key, (2,), maxval=0.5)
+
+    return bandit("biased-swapped" if swapped else "biased", draw_task, arms=2)
+
+
 EITHER: dict[str, float] = {"easy": 0.1, "medium": 0.25, "hard": 0.4}
 """p of the dependent bandits whose p_1 is either p or 1 - p."""
 

@@ -1,0 +1,168 @@
+"""Learning to classify: chapter 3's meta-trained VSML, beside an LSTM that does not share.
+
+Not one of the paper's studies, which are about reinforcement learning; a small one after Kirsch and
+Schmidhuber (2021). Both are meta-trained on the same tasks, four of the digits 0 to 5 as images of
+4 x 4 pixels that always stand in their places, and tested on what they never saw: other digits,
+pixels in another order, other data sets. VSML is tested on other sizes as well, which the LSTM does
+not fit. Beside them stands SGD with every learning rate of `ALPHAS`.
+"""
+
+import dataclasses
+import functools
+import operator
+
+import jax
+from symla_lite.environments.classification import classification, clusters, digits, table
+from symla_lite.vsml import sgd, vsml
+
+from symla_lite.environments.environment import Environment
+from symla_lite.evolution import ES
+from symla_lite.learner import Learner, Theta, without_reward
+from symla_lite.meta_training import Outer
+from symla_lite.metarnn import metarnn
+from symla_lite.studies.study import Scale, Study, Test, Training
+
+EXAMPLES = 100
+"""Examples in a lifetime."""
+ALPHAS = (0.01, 0.03, 0.1, 0.3)
+"""Learning rates that SGD is tested with. The one to compare with is the best on `trained`."""
+
+small_digits = functools.partial(digits, 4)
+TRAINED = classification("trained", small_digits, range(6), ways=4, inputs=16)
+UNLABELLED = classification("unlabelled", small_digits, range(6), ways=4, inputs=16, labels=False)
+
+SAME_SIZES: dict[str, Environment] = {
+    environment.name: environment
+    for environment in (
+        TRAINED,
+        classification("held_out", small_digits, range(6, 10), ways=4, inputs=16),
+        classification("permuted", small_digits, range(6), ways=4, inputs=16, view="permuted"),
+        classification(
+            "wine",
+            functools.partial(table, "wine"),
+            range(3),
+            ways=3,
+            inputs=16,
+            outputs=4,
+            view="projected",
+        ),
+        classification(
+            "breast_cancer",
+            functools.partial(table, "breast_cancer"),
+            range(2),
+            ways=2,
+            inputs=16,
+            outputs=4,
+            view="projected",
+        ),
+        classification("clusters", clusters, range(40), ways=4, inputs=16),
+    )
+}
+"""Tasks with 16 inputs and 4 outputs: all learners fit. The tables have other sizes, and are
+projected to 16 inputs by a matrix drawn for each lifetime; their outputs beyond stand for nothing.
+"""
+
+OTHER_SIZES: dict[str, Environment] = {
+    environment.name: environment
+    for environment in (
+        classification("wine_13", functools.partial(table, "wine"), range(3), ways=3, inputs=13),
+        classification(
+            "breast_cancer_30",
+            functools.partial(table, "breast_cancer"),
+            range(2),
+            ways=2,
+            inputs=30,
+        ),
+        classification("digits_64", digits, range(10), ways=10, inputs=64),
+    )
+}
+"""The same data as it is, and the whole digits: 64 inputs, 10 classes."""
+
+
+def greedy(learner: Learner) -> Learner:
+    """The same learner, which gives the answer that it holds most probable and draws none."""
+
+    def step(theta: Theta, h, x):
+        logits, h = learner.step(theta, h, x)
+        return 1e9 * jax.nn.one_hot(logits.argmax(), logits.size), h
+
+    return dataclasses.replace(learner, step=step)
+
+
+@functools.cache  # the same learners for every seed, so that they are compiled once
+def tests(training: Training) -> tuple[Test, ...]:
+    """All tasks that the learner fits, and the control: the training tasks without labels."""
+    learner = greedy(training.learner)
+    fitting = SAME_SIZES if learner.name == "metarnn" else SAME_SIZES | OTHER_SIZES
+    control = Test("unlabelled", without_reward(learner), UNLABELLED)
+    return (*(Test(name, learner, where) for name, where in fitting.items()), control)
+
+
+def references() -> tuple[Test, ...]:
+    """SGD with every learning rate, on all tasks."""
+    return tuple(
+        Test(f"sgd-{alpha}/{name}", learner, where)
+        for alpha in ALPHAS
+        for learner in [greedy(sgd(alpha))]
+        for name, where in (SAME_SIZES | OTHER_SIZES).items()
+    )
+
+
+def scale(learners: dict[Learner, Outer], seeds: tuple[int, ...], test_lifetimes: int) -> Scale:
+    """Every learner, with its outer loop, meta-trained on the same tasks."""
+    return Scale(
+        trainings=tuple(
+            Training(learner.name, learner, TRAINED, loop) for learner, loop in learners.items()
+        ),
+        seeds=seeds,
+        test_lifetimes=test_lifetimes,
+        test_length=EXAMPLES,
+    )
+
+
+def outer(
+    population: int,
+    steps: int,
+    lifetimes: int,
+    learning_rate: float = 0.05,
+    length: int = EXAMPLES,
+) -> Outer:
+    """The outer loop, by default on lifetimes of 100 examples."""
+    es = ES(population=population, sigma=0.1)
+    return Outer(es, learning_rate, steps, length, lifetimes)
+
+
+def quick() -> Scale:
+    """Seconds: VSML alone, on lifetimes half as long."""
+    loop = outer(64, steps=120, lifetimes=2, length=50)
+    return scale({vsml(): loop}, seeds=(0,), test_lifetimes=100)
+
+
+def standard() -> Scale:
+    """Minutes on a CPU core. The LSTM has five times as many meta-parameters, so it is given a
+    population four times as large, and more steps.
+    """
+    loops = {
+        vsml(): outer(64, steps=300, lifetimes=2),
+        metarnn(hidden=16): outer(256, steps=400, lifetimes=2),
+    }
+    return scale(loops, seeds=(0, 1, 2), test_lifetimes=500)
+
+
+def paper() -> Scale:
+    """With the population and the sizes of the paper's studies, for a GPU."""
+    loops = {
+        vsml(hidden=16, message=8): outer(1024, steps=4000, lifetimes=10),
+        metarnn(hidden=48): outer(1024, steps=4000, lifetimes=10),
+    }
+    return scale(loops, seeds=(0, 1, 2), test_lifetimes=1000)
+
+
+CLASSIFICATION_STUDY = Study(
+    name="classification",
+    figure="chapter 3",
+    measure=operator.attrgetter("reward"),
+    tests=tests,
+    references=references(),
+    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+)

@@ -1,0 +1,527 @@
+"""VSML: weights become small recurrent networks that share theta and talk by messages.
+
+Equations 6 to 8 of the paper, after Kirsch and Schmidhuber (2021). In the place of each weight
+w_ab^(k) of layer k stands a cell with a state h_ab^(k) of its own and with the same three functions
+as all other cells, f_RNN, f_m_fwd and f_m_bwd:
+
+    h_ab^(k)       <- f_RNN(h_ab^(k), m_fwd_a^(k), m_bwd_b^(k))          (6)
+    m_fwd_b^(k+1)   = sum_a f_m_fwd(h_ab^(k))                            (7)
+    m_bwd_a^(k-1)   = sum_b f_m_bwd(h_ab^(k))                            (8)
+
+What the network is depends on these functions alone. Two choices stand here: `BackpropCell`, set by
+hand, with which the messages are the activations and errors of `backprop` and the states its
+weights; and an LSTM, whose theta is meta-trained. `vsml` and `sgd` are the learners that they make:
+supervised ones, which are shown an example, answer, and are told the label.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symla_lite import backprop
+from symla_lite.learner import Input, Learner, Sizes, State, Theta, with_forget_bias
+
+# The cells of one layer.
+
+
+class Heard(NamedTuple):
+    """What the cells of a layer hear in one tick."""
+
+    at_input: jax.Array
+    """What belongs to input a, heard by all cells (a, .): m_fwd_a^(k), [A, I]."""
+    at_output: jax.Array
+    """What belongs to output b, heard by all cells (., b): m_bwd_b^(k), [B, J]."""
+    everywhere: jax.Array
+    """What every cell hears, [E]; nothing in Equation 6."""
+
+
+class Cell(NamedTuple):
+    """One cell (a, b), as the equations have it."""
+
+    rnn: Callable[[State, jax.Array, jax.Array, jax.Array], State]
+    """f_RNN: `(state, at_input [I], at_output [J], everywhere [E]) -> state`."""
+    m_fwd: Callable[[State], jax.Array]
+    """f_m_fwd: `state -> [M]`."""
+    m_bwd: Callable[[State], jax.Array]
+    """f_m_bwd: `state -> [M]`."""
+
+
+class Cells(NamedTuple):
+    """All cells (a, b) of a layer at once; their state is a tree of arrays [A, B, ...]."""
+
+    tick: Callable[[State, Heard], State]
+    """Equation 6."""
+    forward: Callable[[State], jax.Array]
+    """Equation 7: `state -> m_fwd [B, M]`."""
+    backward: Callable[[State], jax.Array]
+    """Equation 8: `state -> m_bwd [A, M]`."""
+
+
+Reduce = Literal["mean", "sum"]
+"""Whether messages are the sum over cells, as in Equations 7 and 8, or their mean."""
+
+
+def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
+    """The same cell for every pair (a, b): Equations 6 to 8 as they read.
+
+    Args:
+        cell: the functions that all cells share.
+        reduce: how messages are collected.
+
+    Raises:
+        ValueError: an unknown `reduce`.
+    """
+    _check_word("reduce", reduce, ("mean", "sum"))
+    total = {"mean": jnp.mean, "sum": jnp.sum}[reduce]
+
+    def over_a_and_b(function, *axes):
+        """`axes`: for each argument, the axes of a and of b that it has."""
+        over_b = jax.vmap(function, in_axes=[0 if "b" in axis else None for axis in axes])
+        return jax.vmap(over_b, in_axes=[0 if "a" in axis else None for axis in axes])
+
+    rnn = over_a_and_b(cell.rnn, "ab", "a", "b", "")
+    m_fwd, m_bwd = over_a_and_b(cell.m_fwd, "ab"), over_a_and_b(cell.m_bwd, "ab")
+    return Cells(
+        tick=lambda state, heard: rnn(state, *heard),
+        forward=lambda state: total(m_fwd(state), axis=0),
+        backward=lambda state: total(m_bwd(state), axis=1),
+    )
+
+
+# The cell that makes VSML backpropagation.
+
+
+class BackpropState(NamedTuple):
+    """Three numbers: a weight, and what its cell has to say."""
+
+    w: jax.Array
+    """w_ab."""
+    forward: jax.Array
+    """w_ab x_a, this cell's part of the sum in Equation 1."""
+    backward: jax.Array
+    """g'(z_a) w_ab delta_b, its part of the sum in Equation 2."""
+
+
+def backprop_cell(alpha: float | jax.Array, nonlinearity: str = "tanh") -> Cell:
+    """The cell with which Equations 6 to 8 are Equations 1 to 3.
+
+    Messages have three entries. Forward: a value and, in the second, 0 where it comes from outside
+    and more where it comes from cells, whose sum z still has to go through g. Backward: the error
+    delta; where there is none yet, zero, and Equation 3 changes nothing.
+
+    Args:
+        alpha: the learning rate.
+        nonlinearity: g of the hidden layers, a name in `backprop.NONLINEARITIES`.
+
+    Raises:
+        ValueError: an unknown nonlinearity.
+    """
+    _check_word("nonlinearity", nonlinearity, tuple(backprop.NONLINEARITIES))
+    g = backprop.NONLINEARITIES[nonlinearity]
+
+    def rnn(state, m_fwd_a, m_bwd_b, everywhere):
+        del everywhere
+        w, delta = state.w, m_bwd_b[0]
+        from_cells = m_fwd_a[1] > 0
+        x = jnp.where(from_cells, g.value(m_fwd_a[0]), m_fwd_a[0])
+        slope = jnp.where(from_cells, g.slope(x), 1.0)
+        return BackpropState(
+            w=w - alpha * x * delta,  # Equation 3
+            forward=w * x,
+            backward=slope * w * delta,
+        )
+
+    return Cell(
+        rnn=rnn,
+        m_fwd=lambda state: jnp.stack([state.forward, jnp.ones(()), jnp.zeros(())]),
+        m_bwd=lambda state: jnp.stack([state.backward, jnp.zeros(()), jnp.zeros(())]),
+    )
+
+
+def backprop_states(weights: backprop.Weights) -> tuple[BackpropState, ...]:
+    """The states h^(1) ... h^(K) that stand for weights w^(1) ... w^(K), [A^(k), B^(k)] each."""
+    return tuple(BackpropState(w, jnp.zeros_like(w), jnp.zeros_like(w)) for w in weights)
+
+
+# The cell that is meta-trained: an LSTM and two linear read-outs.
+
+
+def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bias: float) -> Theta:
+    """Initial meta-parameters of an LSTM cell.
+
+    Args:
+        key: all that is random.
+        heard: how many numbers a cell hears in a tick, I + J + E.
+        hidden: N, the size of its state.
+        message: M, the size of its messages.
+        forget_bias: the forget gate's bias in all.
+
+    Returns:
+        Haiku's parameters: `lstm/linear`, `m_fwd`, `m_bwd`.
+    """
+    init, _ = _lstm(hidden, message)
+    nothing = jnp.zeros(hidden)
+    theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(heard))
+    return with_forget_bias(theta, "lstm/linear", forget_bias)
+
+
+def lstm_cell(theta: Theta) -> Cell:
+    """The LSTM cell of these meta-parameters; its state is an `hk.LSTMState` of two [N]."""
+    message = theta["m_fwd"]["b"].shape[0]
+    _, (rnn, m_fwd, m_bwd) = _lstm(theta["m_fwd"]["w"].shape[0], message)
+    return Cell(
+        rnn=lambda state, *heard: rnn(theta, state, jnp.concatenate(heard)),
+        m_fwd=lambda state: m_fwd(theta, state.hidden),
+        m_bwd=lambda state: m_bwd(theta, state.hidden),
+    )
+
+
+def _lstm(hidden: int, message: int):
+    """Haiku's `init` and the three functions of a cell."""
+
+    def build():
+        lstm = hk.LSTM(hidden, name="lstm")
+        m_fwd, m_bwd = hk.Linear(message, name="m_fwd"), hk.Linear(message, name="m_bwd")
+
+        def rnn(state, heard):
+            return lstm(heard, state)[1]
+
+        def all_parts(state, heard):
+            state = rnn(state, heard)
+            return m_fwd(state.hidden), m_bwd(state.hidden)
+
+        return all_parts, (rnn, m_fwd, m_bwd)
+
+    network = hk.without_apply_rng(hk.multi_transform(build))
+    return network.init, network.apply
+
+
+def fast(theta: Theta, reduce: Reduce = "sum") -> Cells:
+    """The cells of `textbook(lstm_cell(theta))`, with linear maps taken where there are fewest
+    things to map.
+
+    The LSTM's input product splits into a part per input a, a part per output b and a part for
+    all, computed A + B + 1 times and not A * B times. The sum (or mean) of linear read-outs is the
+    read-out of the sum (or mean).
+
+    Raises:
+        ValueError: an unknown `reduce`.
+    """
+    _check_word("reduce", reduce, ("mean", "sum"))
+    w, bias = theta["lstm/linear"]["w"], theta["lstm/linear"]["b"]
+
+    def tick(state, heard):
+        parts = np.cumsum([x.shape[-1] for x in heard])
+        w_a, w_b, w_all, w_h = jnp.split(w, parts)
+        gates = (
+            (heard.at_input @ w_a)[:, None]
+            + (heard.at_output @ w_b)[None, :]
+            + (heard.everywhere @ w_all + bias)
+            + state.hidden @ w_h
+        )
+        i, g, f, o = jnp.split(gates, 4, axis=-1)  # Haiku's order, and its forget bias of 1
+        c = jax.nn.sigmoid(f + 1) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return hk.LSTMState(hidden=jax.nn.sigmoid(o) * jnp.tanh(c), cell=c)
+
+    def read_out(name, axis):
+        w, b = theta[name]["w"], theta[name]["b"]
+        if reduce == "mean":
+            return lambda state: jnp.mean(state.hidden, axis=axis) @ w + b
+        return lambda state: jnp.sum(state.hidden, axis) @ w + state.hidden.shape[axis] * b
+
+    return Cells(tick=tick, forward=read_out("m_fwd", axis=0), backward=read_out("m_bwd", axis=1))
+
+
+# K layers.
+
+
+def forward_pass(
+    cells: Cells, h: Sequence[State], m_fwd: jax.Array
+) -> tuple[tuple[State, ...], tuple[jax.Array, ...]]:
+    """Equations 6 and 7, layer after layer. Nothing has come back yet: m_bwd is zero.
+
+    Args:
+        cells: what all layers are made of.
+        h: h^(1) ... h^(K); the arrays of h^(k) are [A^(k), B^(k), ...].
+        m_fwd: what enters the first layer, m_fwd^(1), [A^(1), M].
+
+    Returns:
+        The new h^(1) ... h^(K), and m_fwd^(1) ... m_fwd^(K+1), [B^(K), M] the last.
+
+    Raises:
+        ValueError: layers that do not chain, a message that does not fit the first.
+    """
+    _check_chain(h, m_fwd)
+    new, m_fwds = [], [m_fwd]
+    for state in h:
+        silence = jnp.zeros((_sizes(state).action, m_fwd.shape[-1]))
+        new.append(cells.tick(state, Heard(m_fwds[-1], silence, jnp.zeros(0))))
+        m_fwds.append(cells.forward(new[-1]))
+    return tuple(new), tuple(m_fwds)
+
+
+def backward_pass(
+    cells: Cells, h: Sequence[State], m_fwds: Sequence[jax.Array], m_bwd: jax.Array
+) -> tuple[tuple[State, ...], tuple[jax.Array, ...]]:
+    """Equations 6 and 8, layer before layer, while the forward messages are still there.
+
+    Args:
+        cells: what all layers are made of.
+        h: h^(1) ... h^(K).
+        m_fwds: what `forward_pass` gave, m_fwd^(1) ... m_fwd^(K+1).
+        m_bwd: what enters the last layer, m_bwd^(K), [B^(K), M].
+
+    Returns:
+        The new h^(1) ... h^(K), and m_bwd^(0) ... m_bwd^(K).
+
+    Raises:
+        ValueError: layers that do not chain, messages that do not fit them.
+    """
+    _check_chain(h, m_fwds[0])
+    if len(m_fwds) != len(h) + 1:
+        raise ValueError(
+            f"{len(h)} layers pass {len(h) + 1} forward messages, not {len(m_fwds)}: give what "
+            "`forward_pass` returned for them."
+        )
+    outputs = _sizes(h[-1]).action
+    if m_bwd.ndim != 2 or m_bwd.shape[0] != outputs:
+        raise ValueError(
+            f"A backward message of shape {m_bwd.shape} does not fit {outputs} outputs: "
+            f"give [{outputs}, M]."
+        )
+    new, m_bwds = [], [m_bwd]
+    for state, m_fwd in zip(reversed(h), reversed(m_fwds[:-1]), strict=True):
+        new.insert(0, cells.tick(state, Heard(m_fwd, m_bwds[0], jnp.zeros(0))))
+        m_bwds.insert(0, cells.backward(new[0]))
+    return tuple(new), tuple(m_bwds)
+
+
+def message(size: int, *entries: jax.Array) -> jax.Array:
+    """A message from outside: its first entries [A] as given, the others zero, [A, size].
+
+    Raises:
+        ValueError: more entries than a message has.
+    """
+    if len(entries) > size:
+        raise ValueError(f"{len(entries)} entries do not fit a message of {size}: make it larger.")
+    return jnp.pad(jnp.stack(entries, axis=-1), ((0, 0), (0, size - len(entries))))
+
+
+# The supervised learner.
+
+FEEDBACK = 3
+"""Entries of the message that tells of a label: the error (the softmax of the answer, less the
+label), the label, and a 1 that says that there is one. No message is smaller."""
+
+
+class SupervisedState(NamedTuple):
+    """The cells of all layers, and what they were told of the example that waits for its label."""
+
+    h: tuple[State, ...]
+    """h^(1) ... h^(K)."""
+    m_fwd: tuple[jax.Array, ...]
+    """m_fwd^(1) ... m_fwd^(K+1)."""
+
+
+def supervised(
+    name: str,
+    options: dict[str, Any],
+    size: int,
+    hidden_layers: Sequence[int],
+    init_theta: Callable[[jax.Array, Sizes], Theta],
+    init_layer: Callable[[Theta, jax.Array, Sizes], State],
+    cells: Callable[[Theta], Cells],
+) -> Learner:
+    """The learner that any cells make in an environment of examples and labels.
+
+    Its observation is an image x_t [A] and, behind it, the label [B] of the image before
+    (zeros where there is none): see `environments.classification`. A step therefore begins with
+    the backward pass that the label sets off, and ends with the forward pass of the new image.
+
+    Args:
+        name: a short name.
+        options: what it was made with, in plain types.
+        size: M, entries in a message.
+        hidden_layers: units between the layers; none for K = 1.
+        init_theta: as in `Learner`.
+        init_layer: `(theta, key, sizes of the layer) -> h^(k)`.
+        cells: `(theta) -> Cells`.
+
+    Returns:
+        A learner that reads an observation of A + B numbers.
+
+    Raises:
+        ValueError: a layer without units.
+    """
+    if any(units < 1 for units in hidden_layers):
+        raise ValueError(f"A layer has units: hidden_layers={hidden_layers}, give positive sizes.")
+
+    def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SupervisedState:
+        if sizes.observation <= sizes.action:
+            raise ValueError(
+                f"{name} reads an image and a label: an observation of {sizes.observation} numbers "
+                f"has no room for an image beside {sizes.action} labels. Take an environment of "
+                "`environments.classification`."
+            )
+        units = (sizes.observation - sizes.action, *hidden_layers, sizes.action)
+        layers = [Sizes(A, B) for A, B in zip(units[:-1], units[1:], strict=True)]
+        keys = jax.random.split(key, len(layers))
+        return SupervisedState(
+            h=tuple(init_layer(theta, key, layer) for key, layer in zip(keys, layers, strict=True)),
+            m_fwd=tuple(jnp.zeros((A, size)) for A in units),
+        )
+
+    def step(theta: Theta, state: SupervisedState, x: Input):
+        shared = cells(theta)
+        image, label = jnp.split(x.o, [x.o.size - x.a.size])
+        given = jnp.sum(label)
+        logits = state.m_fwd[-1][:, 0]
+        delta = given * backprop.policy_gradient_error(logits, label, 1.0)
+        feedback = message(size, delta, label, given * jnp.ones_like(label))
+        h, _ = backward_pass(shared, state.h, state.m_fwd, feedback)
+        h, m_fwd = forward_pass(shared, h, message(size, image))
+        return m_fwd[-1][:, 0], SupervisedState(h, m_fwd)
+
+    return Learner(name, options, init_theta, init_state, step)
+
+
+def vsml(
+    hidden: int = 8,
+    message: int = FEEDBACK,
+    hidden_layers: Sequence[int] = (),
+    reduce: Reduce = "sum",
+    initial_std: float = 0.0,
+    forget_bias: float = 1.0,
+    form: Literal["fast", "textbook"] = "fast",
+) -> Learner:
+    """The meta-trained supervised learner: every cell is an LSTM with the same theta.
+
+    Args:
+        hidden: N, the size of a cell's LSTM.
+        message: M, the size of forward and of backward messages, at least 3.
+        hidden_layers: units between the layers; none for K = 1.
+        reduce: messages are the sum over cells, as in Equations 7 and 8, or their mean.
+        initial_std: standard deviation of the i.i.d. normal initial states. With hidden layers give
+            more than zero, or all hidden units are alike for ever.
+        forget_bias: the forget gate's bias when theta is initialised.
+        form: how a tick is computed, not what: `fast` or `textbook`.
+
+    Returns:
+        A learner whose theta fits all sizes; see `supervised` for what it reads.
+
+    Raises:
+        ValueError: a size that is too small, a negative `initial_std`, an unknown word.
+    """
+    if hidden < 1:
+        raise ValueError(f"A cell has a state: hidden={hidden}, give at least 1.")
+    if message < FEEDBACK:
+        raise ValueError(f"Feedback takes {FEEDBACK} entries: message={message}, give as many.")
+    if initial_std < 0:
+        raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
+    _check_word("reduce", reduce, ("mean", "sum"))
+    _check_word("form", form, ("fast", "textbook"))
+
+    def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
+        del sizes  # fits all
+        return lstm_theta(key, 2 * message, hidden, message, forget_bias)
+
+    def init_layer(theta: Theta, key: jax.Array, layer: Sizes) -> hk.LSTMState:
+        del theta
+        h, c = initial_std * jax.random.normal(key, (2, *layer, hidden))
+        return hk.LSTMState(hidden=h, cell=c)
+
+    def cells(theta: Theta) -> Cells:
+        return fast(theta, reduce) if form == "fast" else textbook(lstm_cell(theta), reduce)
+
+    options = {
+        "hidden": hidden,
+        "message": message,
+        "hidden_layers": list(hidden_layers),
+        "reduce": reduce,
+        "initial_std": initial_std,
+        "forget_bias": forget_bias,
+    }
+    return supervised("vsml", options, message, hidden_layers, init_theta, init_layer, cells)
+
+
+def sgd(
+    alpha: float,
+    hidden_layers: Sequence[int] = (),
+    nonlinearity: str = "tanh",
+    scale: float = 1.0,
+) -> Learner:
+    """Stochastic gradient descent on the cross-entropy, one example at a time: `vsml` with the cell
+    that is set by hand.
+
+    Args:
+        alpha: the learning rate.
+        hidden_layers: units between the layers; without any it is logistic regression, which starts
+            from zero weights.
+        nonlinearity: g of the hidden layers.
+        scale: of the initial weights where there are hidden layers, as in `backprop.init_weights`.
+
+    Returns:
+        A learner whose theta is its learning rate.
+
+    Raises:
+        ValueError: a learning rate that is not positive, an unknown nonlinearity.
+    """
+    if not alpha > 0:
+        raise ValueError(f"The learning rate must be positive: alpha={alpha}, give more than 0.")
+    backprop_cell(alpha, nonlinearity)
+
+    def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
+        del key, sizes
+        return {"alpha": jnp.asarray(alpha)}
+
+    def init_layer(theta: Theta, key: jax.Array, layer: Sizes) -> BackpropState:
+        del theta
+        weights = backprop.init_weights(key, layer, scale if hidden_layers else 0.0)
+        return backprop_states(weights)[0]
+
+    def cells(theta: Theta) -> Cells:
+        return textbook(backprop_cell(theta["alpha"], nonlinearity))
+
+    options = {
+        "alpha": alpha,
+        "hidden_layers": list(hidden_layers),
+        "nonlinearity": nonlinearity,
+        "scale": scale,
+    }
+    return supervised("sgd", options, FEEDBACK, hidden_layers, init_theta, init_layer, cells)
+
+
+# At the door.
+
+
+def _check_word(name: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        known = " or ".join(map(repr, words))
+        raise ValueError(f"VSML has no {name}={value!r}: give {known}.")
+
+
+def _sizes(state: State) -> Sizes:
+    """A and B of the layer whose cells have these states."""
+    return Sizes(*jax.tree.leaves(state)[0].shape[:2])
+
+
+def _check_chain(h: Sequence[State], m_fwd: jax.Array) -> None:
+    if not h:
+        raise ValueError("A network has layers: h is empty, give at least one layer's states.")
+    layers = [_sizes(state) for state in h]
+    for k, (left, right) in enumerate(zip(layers[:-1], layers[1:], strict=True), start=1):
+        if left.action != right.observation:
+            raise ValueError(
+                f"The layers do not chain: layer {k} has {left.action} outputs and layer {k + 1} "
+                f"has {right.observation} inputs, make them equal."
+            )
+    inputs = layers[0].observation
+    if m_fwd.ndim != 2 or m_fwd.shape[0] != inputs:
+        raise ValueError(
+            f"A forward message of shape {m_fwd.shape} does not fit {inputs} inputs: "
+            f"give [{inputs}, M]."
+        )

@@ -4,9 +4,10 @@ A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforc
 (AAAI 2022). The modules, in the order in which a reader meets them:
 
 - `learner`: the one abstraction, a map from a history to an action;
+- `backprop`: the learning rule whose symmetries the others lack or share;
 - `metarnn`, `symla`: two black-box learners, without and with symmetries;
-- `baselines`: learners that need no meta-training;
 - `environments`: distributions of tasks;
+- `baselines`: learners that need no meta-training;
 - `lifetime`: the inner loop; `evolution`: the outer loop's gradient;
 - `meta_training`, `meta_testing`: Algorithm 1, and what it is worth afterwards;
 - `studies`: the paper's experiments, declared as data;

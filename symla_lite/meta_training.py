@@ -80,6 +80,13 @@ def describe(learner: Learner, environment: Environment, outer: Outer, seed: int
     }
 
 
+def origin(start: Theta | None) -> str:
+    """How a record names where theta started: `drawn`, or the checksum of the theta given."""
+    if start is None:
+        return "drawn"
+    return checkpoint.checksum({"theta": ravel_pytree(start)[0]})
+
+
 def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
     """How many antithetic pairs may be evaluated at the same time under a memory budget.
 
@@ -192,8 +199,7 @@ def meta_train(
     theta, unravel = ravel_pytree(
         learner.init_theta(key_init, environment.sizes) if start is None else start
     )
-    about = describe(learner, environment, outer, seed)
-    about["start"] = "drawn" if start is None else checkpoint.checksum({"theta": theta})
+    about = describe(learner, environment, outer, seed) | {"start": origin(start)}
     optimiser = optax.adam(outer.learning_rate).init(theta)
     curve, seconds = np.zeros((0, len(CURVE)), np.float32), 0.0
     if path is not None and os.path.exists(path):

@@ -7,7 +7,7 @@ from symla_lite import checkpoint, studies
 from symla_lite.baselines import bayes_optimal
 from symla_lite.environments import BANDITS
 from symla_lite.meta_testing import meta_test
-from symla_lite.meta_training import describe
+from symla_lite.meta_training import describe, origin
 from symla_lite.studies import results
 
 # Regret on the diagonal of Study 1, as a multiple of the Bayes-optimal regret.
@@ -35,7 +35,8 @@ def test_a_recorded_scale_is_complete_and_is_the_one_declared(study, scale):
     for training in study.scale(scale).trainings:
         for seed, about in zip(runs.seeds(training.name), runs.about(training.name)):
             declared = describe(training.learner, training.environment, training.outer, seed)
-            assert about["training"] == declared | {"start": "drawn"}
+            start = None if training.start is None else runs.theta(training.start, seed)
+            assert about["training"] == declared | {"start": origin(start)}
             assert len(about["commit"]) == 40, "made by code that was committed, and nothing else"
             assert {"date", "device", "versions", "seconds", "cores", "python"} <= about.keys()
 

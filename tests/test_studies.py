@@ -1,5 +1,6 @@
 """Studies are declared as data, run once, recorded whole, and read again."""
 
+import concurrent.futures
 import dataclasses
 import functools
 import importlib.metadata
@@ -15,7 +16,7 @@ from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.bandits import BANDITS
 from symla_lite.learner import count
 from symla_lite.meta_testing import interval, meta_test
-from symla_lite.meta_training import describe
+from symla_lite.meta_training import describe, origin
 from symla_lite.metarnn import metarnn
 from symla_lite.studies import records, results, run
 from symla_lite.studies.bandits import BANDIT_STUDY
@@ -95,6 +96,65 @@ def test_an_unknown_study_scale_or_training_is_refused():
         STUDY.scale("tiny").training("nobody")
     with pytest.raises(ValueError, match="jobs=0 does no work"):
         run.run_study(STUDY, "tiny", "nowhere", jobs=0)
+
+
+# A curriculum
+
+
+def curriculum(*starts):
+    """Trainings named a, b, c, ... of a second each, that start from those named."""
+    training = STUDY.scale("tiny").training(NAME)
+    names = "abcdef"[: len(starts)]
+    return tuple(
+        dataclasses.replace(training, name=name, start=start) for name, start in zip(names, starts)
+    )
+
+
+def test_trainings_that_start_from_one_another_belong_together():
+    scale = dataclasses.replace(
+        STUDY.scale("tiny"), trainings=curriculum(None, "a", None, "b", "c", "a")
+    )
+    assert scale.curricula == [["a", "b", "d", "f"], ["c", "e"]]
+
+
+def test_a_training_cannot_start_from_a_later_one():
+    with pytest.raises(ValueError, match="a starts from 'b', which is not declared before it"):
+        dataclasses.replace(STUDY.scale("tiny"), trainings=curriculum("b", None))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_curriculum_goes_on_from_the_theta_of_the_same_seed(tmp_path, monkeypatch, jobs):
+    scale = dataclasses.replace(STUDY.scale("tiny"), trainings=curriculum(None, "a"))
+    study = dataclasses.replace(STUDY, scales={"tiny": scale})
+    if jobs > 1:
+        # Another process knows studies by their name alone; a thread sees this one.
+        pool = concurrent.futures.ThreadPoolExecutor
+        monkeypatch.setattr(
+            run.concurrent.futures, "ProcessPoolExecutor", lambda jobs, **_: pool(jobs)
+        )
+    run.run_study(study, "tiny", tmp_path, jobs)
+    runs = results.load(study, "tiny", tmp_path)
+    for seed in (0, 3):
+        before = runs.theta("a", seed)
+        training = scale.training("b")
+        again = run.meta_train(
+            training.learner,
+            training.environment,
+            training.outer,
+            seed,
+            start=before,
+            progress=False,
+        )
+        jax.tree.map(np.testing.assert_array_equal, runs.theta("b", seed), again.theta)
+        assert runs.records["b", seed][1]["training"]["start"] == origin(before) != "drawn"
+    assert run.run_training(study, "tiny", "b", 0, tmp_path).exists()  # it is there: left as it is
+
+
+def test_a_curriculum_without_its_beginning_says_so(tmp_path):
+    scale = dataclasses.replace(STUDY.scale("tiny"), trainings=curriculum(None, "a"))
+    study = dataclasses.replace(STUDY, scales={"tiny": scale})
+    with pytest.raises(FileTrouble, match="b starts from .*a-0.safetensors, which is not recorded"):
+        run.run_training(study, "tiny", "b", 0, tmp_path)
 
 
 # Run and recorded

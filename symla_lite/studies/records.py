@@ -18,7 +18,7 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from symla_lite.learner import Theta
-from symla_lite.studies.study import Study
+from symla_lite.studies.study import Study, Training
 
 BLOCKS = 10
 """Parts into which a lifetime is cut when it is recorded."""
@@ -97,3 +97,10 @@ def unflatten(arrays: Mapping[str, np.ndarray], prefix: str, like: Theta) -> The
     leaves, tree = tree_flatten_with_path(like)
     names = [prefix + keystr(path, simple=True, separator=".") for path, _ in leaves]
     return jax.tree.unflatten(tree, [arrays[name] for name in names])
+
+
+def theta_of(arrays: Mapping[str, np.ndarray], training: Training) -> Theta:
+    """The meta-parameters in the record of a training."""
+    sizes = training.environment.sizes
+    like = jax.eval_shape(lambda: training.learner.init_theta(jax.random.key(0), sizes))
+    return unflatten(arrays, "theta/", like)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from symla_lite import checkpoint
@@ -50,10 +49,8 @@ class Results(NamedTuple):
 
     def theta(self, training: str, seed: int) -> Theta:
         """The meta-parameters that a training found."""
-        sized = self.study.scale(self.scale).training(training)
-        sizes = sized.environment.sizes
-        like = jax.eval_shape(lambda: sized.learner.init_theta(jax.random.key(0), sizes))
-        return records.unflatten(self.records[training, seed][0], "theta/", like)
+        declared = self.study.scale(self.scale).training(training)
+        return records.theta_of(self.records[training, seed][0], declared)
 
 
 def recorded() -> Path:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from tqdm.auto import tqdm
 from symla_lite import checkpoint
 from symla_lite.learner import Theta
 from symla_lite.meta_testing import meta_test
-from symla_lite.meta_training import describe, meta_train
+from symla_lite.meta_training import describe, meta_train, origin
 from symla_lite.studies import records
-from symla_lite.studies.study import Scale, Study, Test
+from symla_lite.studies.study import Scale, Study, Test, Training
 
 TEST_SEED = 2**31 - 1
 """Of all meta-tests: all learners meet the same tasks, which no meta-training seed draws."""
@@ -54,13 +54,15 @@ def run_training(
 
     Raises:
         ValueError: an unknown scale or training.
-        FileTrouble: the record is of another configuration, or it cannot be written.
+        FileTrouble: the record is of another configuration, or it cannot be written; the training
+            that it starts from is not recorded.
     """
     sized = study.scale(scale)
     training = sized.training(name)
     path = record_path(out, study, scale, name, seed)
+    start = started_from(study, scale, training, seed, out)
     wanted = describe(training.learner, training.environment, training.outer, seed)
-    if is_recorded(path, {"training": wanted | {"start": "drawn"}} | sized.testing):
+    if is_recorded(path, {"training": wanted | {"start": origin(start)}} | sized.testing):
         return path
 
     unfinished = path.with_suffix(".checkpoint")
@@ -70,6 +72,7 @@ def run_training(
         training.outer,
         seed,
         unfinished,
+        start=start,
         progress=position is not None,
         label=f"{name}-{seed}",
         position=position,
@@ -85,6 +88,23 @@ def run_training(
     )
     unfinished.unlink()
     return path
+
+
+def started_from(
+    study: Study, scale: str, training: Training, seed: int, out: Path
+) -> Theta | None:
+    """The theta that a training starts from; None where it is drawn. Raises `FileTrouble` if it is
+    not recorded.
+    """
+    if training.start is None:
+        return None
+    path = record_path(out, study, scale, training.start, seed)
+    if not path.exists():
+        raise checkpoint.FileTrouble(
+            f"{training.name} starts from {path}, which is not recorded: run the whole study."
+        )
+    before = study.scale(scale).training(training.start)
+    return records.theta_of(checkpoint.load(path)[0], before)
 
 
 def is_recorded(path: Path, wanted: Mapping[str, Any]) -> bool:
@@ -114,6 +134,13 @@ def run_test(study: Study, scale: Scale, test: Test, theta: Theta) -> dict[str, 
         study.measure,
     )
     return {f"{test.name}/{name}": x for name, x in records.summarise(measures).items()}
+
+
+def run_curriculum(
+    study: Study, scale: str, names: Sequence[str], seed: int, out: Path
+) -> list[Path]:
+    """Trainings that start from one another, in their order, with one seed; their records."""
+    return [run_training(study, scale, name, seed, out) for name in names]
 
 
 def run_references(study: Study, scale: str, out: Path) -> Path:
@@ -171,8 +198,13 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
                 jobs, mp_context=context, initializer=end_with_parent
             )
             stack.callback(pool.shutdown, cancel_futures=True)
-            futures = [pool.submit(run_training, study, scale, *run, out) for run in runs]
-            done = (future.result() for future in concurrent.futures.as_completed(futures))
+            futures = [
+                pool.submit(run_curriculum, study, scale, names, seed, out)
+                for seed in sized.seeds
+                for names in sized.curricula
+            ]
+            finished = concurrent.futures.as_completed(futures)
+            done = (path for future in finished for path in future.result())
         for path in done:
             paths.append(path)
             bar.set_postfix_str(path.stem)

@@ -20,6 +20,9 @@ class Training:
     learner: Learner
     environment: Environment
     outer: Outer
+    start: str | None = None
+    """The training of the same scale, declared before this one, from whose theta (of the same seed)
+    it starts: a step of a curriculum. None draws theta."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,11 @@ class Test:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of a study is run."""
+    """How much of a study is run.
+
+    Raises:
+        ValueError: a training that starts from one that is not declared before it.
+    """
 
     trainings: tuple[Training, ...]
     seeds: tuple[int, ...]
@@ -44,6 +51,26 @@ class Scale:
     """Meta-test lifetimes for each seed and test."""
     test_length: int
     """L, steps in a meta-test lifetime."""
+
+    def __post_init__(self):
+        before = {None}
+        for training in self.trainings:
+            if training.start not in before:
+                raise ValueError(
+                    f"{training.name} starts from {training.start!r}, which is not declared before "
+                    "it: declare a curriculum in the order in which it is run."
+                )
+            before.add(training.name)
+
+    @property
+    def curricula(self) -> list[list[str]]:
+        """The names of the trainings, those together that start from one another."""
+        found: dict[str, list[str]] = {}
+        first: dict[str, str] = {}
+        for training in self.trainings:
+            first[training.name] = first.get(training.start, training.name)
+            found.setdefault(first[training.name], []).append(training.name)
+        return list(found.values())
 
     @property
     def testing(self) -> dict[str, int]:

@@ -23,6 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from symla_lite.meta_testing import interval
+
 
 class Names(dict):
     """A dictionary whose keys are the names of learners, and which says so when asked for others.
@@ -233,6 +235,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     display({"text/html": whole, "text/plain": plain}, raw=True)
 
 
+def with_interval(values: np.ndarray, digits: int = 2) -> str:
+    """A mean and its 95% interval, as `mean [low, high]`.
+
+    Args:
+        values: one figure for each lifetime, [seeds, lifetimes]; the bootstrap is
+            `meta_testing.interval`'s.
+        digits: behind the point.
+    """
+    low, high = interval(values, resamples=1000)
+    return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
 def is_figure(entry: str) -> bool:
     """Whether an entry of a table is a number, an interval or a few of them, not a sentence."""
     return bool(entry) and set(entry) <= set("0123456789.,[]()+-−±×%≥≤ e")
@@ -304,56 +318,76 @@ def spread(places: Sequence[float], gap: float) -> np.ndarray:
 def heat_maps(
     regret: Mapping[str, np.ndarray],
     references: Mapping[str, np.ndarray],
-    bandits: Sequence[str],
+    trained: Sequence[str],
+    tested: Sequence[str] | None = None,
+    unit: str = "bayes_optimal",
+    span: tuple[int, int] = (0, 5),
 ) -> Figure:
-    """The paper's Figure 3: who is meta-trained where, tested where, and what it costs.
+    """The paper's Figures 3 and 4: who is meta-trained where, tested where, and what it costs.
 
-    A cell prints the regret; its colour is the regret divided by the Bayes-optimal one of that
-    column, on a scale of doublings, so that easy and hard bandits can be compared.
+    A cell prints the regret; its colour is the regret divided by that of the learner `unit` in that
+    column, on a scale of doublings, so that easy and hard bandits can be compared. Where a learner
+    was not tested, a cell is empty. Cells where training and test are alike are bold.
 
     Args:
-        regret: for each learner, expected cumulative regret, [trained on, tested on].
-        references: the same for learners without training, [tested on]; must hold
-            `bayes_optimal`. Those that have a heat map of their own get no row beneath.
-        bandits: the names of rows and columns.
+        regret: for each learner, expected cumulative regret, [trained on, tested on]; NaN where it
+            was not tested.
+        references: the same for learners without training, [tested on]; must hold `unit`. Those
+            that have a heat map of their own get no row beneath.
+        trained: the names of the rows.
+        tested: the names of the columns; None: the same.
+        unit: the learner that colours compare with.
+        span: where the colours begin and end, in doublings of its regret.
 
     Returns:
         One heat map for each learner, side by side, references beneath each.
 
     Raises:
-        ValueError: a shape that does not fit the number of bandits; no `bayes_optimal`.
+        ValueError: a shape that does not fit the names; `unit` is not among the references.
     """
-    n = len(bandits)
-    if "bayes_optimal" not in references:
+    tested = trained if tested is None else tested
+    n, columns = len(trained), len(tested)
+    if unit not in references:
         raise ValueError(
-            "The colours are regret relative to the Bayes-optimal one: put it into `references`."
+            f"The colours are regret relative to that of {unit!r}: put it into `references`."
         )
-    tables = [(name, table, (n, n)) for name, table in regret.items()]
-    for name, table, wanted in [*tables, *((*row, (n,)) for row in references.items())]:
+    tables = [(name, table, (n, columns)) for name, table in regret.items()]
+    for name, table, wanted in [*tables, *((*row, (columns,)) for row in references.items())]:
         if np.shape(table) != wanted:
             raise ValueError(
-                f"The regret of {name} has shape {np.shape(table)} and {n} bandits need {wanted}."
+                f"The regret of {name} has shape {np.shape(table)} and {n} bandits, tested on "
+                f"{columns}, need {wanted}."
             )
-    optimal = np.asarray(references["bayes_optimal"])
-    most = 32
-    scale = mpl.colors.LogNorm(1, most)
+    optimal = np.asarray(references[unit])
+    ticks = 2.0 ** np.arange(span[0], span[1] + 1)
+    least, most = ticks[[0, -1]]
+    scale = mpl.colors.LogNorm(least, most)
     shades = mpl.colormaps["BuPu"](np.linspace(0.1, 1, 256))  # the palest is not the paper's
     cmap = mpl.colors.ListedColormap(shades)
     below = sorted(references.keys() - regret, key=lambda x: np.mean(references[x] / optimal))
 
     fig, all_axes = plt.subplots(
-        1, len(regret), figsize=(1.7 + 3.35 * len(regret), 4.6), sharey=True, squeeze=False
+        1,
+        len(regret),
+        figsize=(1.7 + 0.67 * columns * len(regret), 1.6 + 0.335 * (n + 1 + len(below))),
+        sharey=True,
+        squeeze=False,
     )
     plt.close(fig)
     for axes, (name, table) in zip(all_axes[0], regret.items()):
-        beneath = [np.full(n, np.nan), *(references[x] for x in below)] if below else []
+        gap = np.full(columns, np.nan)
+        beneath = [gap, *(references[x] for x in below)] if below else []
         rows = np.array([*table, *beneath])
         axes.pcolormesh(
-            np.clip(rows / optimal, 1, most), norm=scale, cmap=cmap, edgecolors=PAPER, linewidth=1.5
+            np.clip(rows / optimal, least, most),
+            norm=scale,
+            cmap=cmap,
+            edgecolors=PAPER,
+            linewidth=1.5,
         )
         for (row, column), value in np.ndenumerate(rows):
             if np.isfinite(value):
-                dark = scale(np.clip(value / optimal[column], 1, most)) > 0.5
+                dark = scale(np.clip(value / optimal[column], least, most)) > 0.5
                 axes.text(
                     column + 0.5,
                     row + 0.5,
@@ -362,14 +396,14 @@ def heat_maps(
                     va="center",
                     color="white" if dark else INK,
                     size=9.5,
-                    weight="bold" if row == column else "normal",
+                    weight="bold" if row < n and trained[row] == tested[column] else "normal",
                 )
         axes.set_title(label(name), color=COLOURS[name], weight="bold", size=12)
         axes.set_xticks(
-            np.arange(n) + 0.5, bandits, rotation=30, ha="right", rotation_mode="anchor"
+            np.arange(columns) + 0.5, tested, rotation=30, ha="right", rotation_mode="anchor"
         )
         places = [*range(n), *range(n + 1, len(rows))]
-        axes.set_yticks(np.array(places) + 0.5, [*bandits, *map(label, below)])
+        axes.set_yticks(np.array(places) + 0.5, [*trained, *map(label, below)])
         axes.set_xlabel("tested on")
         axes.tick_params(length=0)
         axes.grid(False)
@@ -379,11 +413,11 @@ def heat_maps(
     bar = fig.colorbar(
         mpl.cm.ScalarMappable(scale, cmap), ax=all_axes, shrink=0.75, aspect=28, pad=0.02
     )
-    ticks = [1, 2, 4, 8, 16, 32]
-    bar.set_ticks(ticks, labels=[f"{x} ×" for x in ticks[:-1]] + [f"≥ {ticks[-1]} ×"])
+    beyond = ["≤ " if span[0] else "", *[""] * (len(ticks) - 2), "≥ "]
+    bar.set_ticks(ticks, labels=[f"{sign}{x:g} ×" for sign, x in zip(beyond, ticks)])
     bar.minorticks_off()
     bar.outline.set_visible(False)
-    bar.set_label("regret ÷ Bayes-optimal regret")
+    bar.set_label(f"regret ÷ {label(unit)} regret")
     return fig
 
 

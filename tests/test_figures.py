@@ -110,6 +110,27 @@ def test_the_heat_maps_print_every_regret_and_colour_it_relative_to_the_optimum(
     assert bottom > top, "the first row stands at the top"
 
 
+def test_a_mean_is_written_with_its_interval():
+    values = np.random.default_rng(0).normal(3, 1, size=(3, 50))
+    mean, low, high = map(float, re.findall(r"-?\d+\.\d{3}", figures.with_interval(values, 3)))
+    assert low < mean < high and mean == pytest.approx(values.mean(), abs=6e-4)
+    np.testing.assert_allclose([low, high], interval(values, resamples=1000), atol=6e-4)
+
+
+def test_a_heat_map_may_be_tested_on_more_than_it_was_trained_on():
+    table = np.array([[4.0, np.nan, 2.0]])
+    fig = figures.heat_maps(
+        {"symla": table}, {"ucb": np.array([8.0, 8, 8])}, ["2"], ["2", "4", "8"], "ucb", (-1, 1)
+    )
+    printed = words(fig)
+    assert printed.count("4.00") == printed.count("2.00") == 1 and printed.count("8.00") == 3
+    bold = {text.get_text() for text in fig.axes[0].texts if text.get_weight() == "bold"}
+    assert bold == {"4.00"}, "trained and tested on 2"
+    shown = fig.axes[0].collections[0].get_array()
+    np.testing.assert_allclose(shown[0].filled(np.nan), [0.5, np.nan, 0.5])  # 2 / 8: at the end
+    assert "≤ 0.5 ×" in [tick.get_text() for tick in fig.axes[1].get_yticklabels()]
+
+
 def test_the_heat_maps_refuse_tables_that_do_not_fit():
     with pytest.raises(ValueError, match=r"regret of symla has shape \(2,\).*need \(2, 2\)"):
         figures.heat_maps({"symla": np.ones(2)}, REFERENCES, BANDITS)

@@ -199,6 +199,18 @@ def test_a_record_holds_what_meta_testing_measures(out):
     assert result.reference(f"{STUDY.references[0].name}/blocks").shape == (1, 6, 10)
 
 
+def test_records_tell_their_settings_and_provenance_in_words(out):
+    result = results.load(STUDY, "tiny", out)
+    settings = result.settings(NAME)
+    assert settings["outer steps"] == "4" and settings["N, hidden units"] == "3"
+    assert settings == results.declared_settings(STUDY, "tiny", NAME)
+    told = dict(result.provenance())
+    assert told["study and scale"] == "bandits, tiny"
+    assert told["runs"] == "2" and told["meta-training seeds"] == "0, 3"
+    assert told["test lifetimes"] == "6 for each run and test, of 20 steps"
+    assert f"jax {importlib.metadata.version('jax')}" in told["versions"]
+
+
 def test_theta_comes_back_from_a_record_as_it_was(out):
     training = STUDY.scale("tiny").training(NAME)
     again = run.meta_train(

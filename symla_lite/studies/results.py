@@ -1,5 +1,6 @@
 """Reading what studies recorded."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,10 +48,74 @@ class Results(NamedTuple):
         """
         return self.references[0][array][None]
 
+    def settings(self, training: str) -> dict[str, str]:
+        """The hyper-parameters that a training was recorded with, under readable names."""
+        about = self.about(training)[0]["training"]
+        return settings(about["learner"], about["outer"])
+
+    def provenance(self) -> list[tuple[str, str]]:
+        """Where, when and with what all of it was recorded: what it is called, and what it was."""
+        abouts = [about for _, about in self.records.values()]
+
+        def every(read):
+            """What it was, or all that it was."""
+            return ", ".join(sorted({str(read(about)) for about in abouts}))
+
+        seeds = sorted({seed for _, seed in self.records})
+        hours = sum(sum(about["seconds"].values()) for about in abouts) / 3600
+        dates = [min(about["date"] for about in abouts), max(about["date"] for about in abouts)]
+        return [
+            ("study and scale", f"{self.study.name}, {self.scale}"),
+            ("runs", f"{len(abouts)}"),
+            ("meta-training seeds", ", ".join(map(str, seeds))),
+            (
+                "test lifetimes",
+                f"{every(lambda x: x['test_lifetimes'])} for each run and test, of "
+                f"{every(lambda x: x['test_length'])} steps",
+            ),
+            ("commit", every(lambda x: x["commit"][:10] + "+" * x["commit"].endswith("+"))),
+            ("device", f"{every(lambda x: x['device'])}, {every(lambda x: x['cores'])} cores"),
+            (
+                "versions",
+                "Python "
+                + every(lambda x: x["python"])
+                + ", "
+                + every(lambda x: ", ".join(f"{k} {v}" for k, v in x["versions"].items())),
+            ),
+            ("time", f"{hours:.1f} hours of single runs"),
+            ("dates", " to ".join(date[:16].replace("T", " ") for date in dates) + " UTC"),
+        ]
+
     def theta(self, training: str, seed: int) -> Theta:
         """The meta-parameters that a training found."""
         declared = self.study.scale(self.scale).training(training)
         return records.theta_of(self.records[training, seed][0], declared)
+
+
+def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, str]:
+    """Hyper-parameters under readable names.
+
+    Args:
+        learner: a learner's options.
+        outer: the fields of an `Outer`, with those of its `ES` under "es".
+    """
+    es = outer["es"]
+    return {
+        "N, hidden units": str(learner["hidden"]),
+        "population (members, two to a pair)": str(es["population"]),
+        "lifetimes of each member": str(outer["lifetimes"]),
+        "outer steps": str(outer["steps"]),
+        "σ, noise on θ": str(es["sigma"]),
+        "α, Adam's learning rate": str(outer["learning_rate"]),
+        "what weighs the noise": f"{es['shaping']} fitness",
+        "L, steps in a lifetime": str(outer["length"]),
+    }
+
+
+def declared_settings(study: Study, scale: str, training: str) -> dict[str, str]:
+    """The hyper-parameters that a scale declares for a training, whether it was run or not."""
+    declared = study.scale(scale).training(training)
+    return settings(declared.learner.options, dataclasses.asdict(declared.outer))
 
 
 def recorded() -> Path:

@@ -143,7 +143,16 @@ def backprop_cell(alpha: float | jax.Array, nonlinearity: str = "tanh") -> Cell:
 
 
 def backprop_states(weights: backprop.Weights) -> tuple[BackpropState, ...]:
-    """The states h^(1) ... h^(K) that stand for weights w^(1) ... w^(K), [A^(k), B^(k)] each."""
+    """The states h^(1) ... h^(K) that stand for weights w^(1) ... w^(K), [A^(k), B^(k)] each.
+
+    Raises:
+        ValueError: weights that are no matrix.
+    """
+    for k, w in enumerate(weights, start=1):
+        if jnp.ndim(w) != 2:
+            raise ValueError(
+                f"The weights of layer {k} have shape {jnp.shape(w)}: give a matrix [A, B]."
+            )
     return tuple(BackpropState(w, jnp.zeros_like(w), jnp.zeros_like(w)) for w in weights)
 
 
@@ -162,7 +171,13 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
 
     Returns:
         Haiku's parameters: `lstm/linear`, `m_fwd`, `m_bwd`.
+
+    Raises:
+        ValueError: a size below 1.
     """
+    for name, value in {"heard": heard, "hidden": hidden, "message": message}.items():
+        if value < 1:
+            raise ValueError(f"An LSTM cannot have {name}={value}: give at least 1.")
     init, _ = _lstm(hidden, message)
     nothing = jnp.zeros(hidden)
     theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(heard))
@@ -304,8 +319,11 @@ def message(size: int, *entries: jax.Array) -> jax.Array:
     """A message from outside: its first entries [A] as given, the others zero, [A, size].
 
     Raises:
-        ValueError: more entries than a message has.
+        ValueError: more entries than a message has, or entries that are not vectors of one length.
     """
+    if not entries or {jnp.shape(x) for x in entries} != {(jnp.size(entries[0]),)}:
+        shapes = ", ".join(str(jnp.shape(x)) for x in entries) or "none at all"
+        raise ValueError(f"The entries of a message are vectors of one length, not {shapes}.")
     if len(entries) > size:
         raise ValueError(f"{len(entries)} entries do not fit a message of {size}: make it larger.")
     return jnp.pad(jnp.stack(entries, axis=-1), ((0, 0), (0, size - len(entries))))

@@ -38,9 +38,19 @@ def standardised(x: np.ndarray, y: np.ndarray, each: bool) -> Examples:
         y: classes, [n].
         each: whether every input is scaled by itself (where they have units of their own) or all
             alike (pixels).
+
+    Raises:
+        ValueError: not one class for each row of a matrix; inputs that never change.
     """
+    if np.ndim(x) != 2 or np.shape(y) != np.shape(x)[:1]:
+        raise ValueError(
+            f"Inputs of shape {np.shape(x)} and classes of shape {np.shape(y)} are no data set: "
+            "give [n, D] and [n]."
+        )
     x = x - x.mean(axis=0)
     scale = x.std(axis=0) if each else np.sqrt(x.var(axis=0).mean())
+    if not np.all(scale > 0):
+        raise ValueError("An input that is always the same cannot be scaled: leave it out.")
     order = np.random.default_rng(0).permutation(len(x))  # the files come sorted by class
     return Examples((x / scale)[order].astype(np.float32), np.asarray(y)[order].astype(np.int32))
 
@@ -98,7 +108,14 @@ def clusters(inputs: int = 16, classes: int = 40, each: int = 50, spread: float 
         each: examples in a cluster.
         spread: standard deviation of the clusters' centres, for examples of standard deviation 1
             around them.
+
+    Raises:
+        ValueError: a number that is not positive.
     """
+    sizes = {"inputs": inputs, "classes": classes, "each": each, "spread": spread}
+    for name, value in sizes.items():
+        if not value > 0:
+            raise ValueError(f"There are no clusters with {name}={value}: give more than 0.")
     rng = np.random.default_rng(0)
     centres = spread * rng.normal(size=(classes, 1, inputs))
     x = centres + rng.normal(size=(classes, each, inputs))

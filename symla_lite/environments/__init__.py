@@ -1,11 +1,56 @@
 """Distributions of tasks."""
 
 from symla_lite.environments.bandits import BANDITS, independent_arms
+from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
+from symla_lite.environments.grids import dense_grid, hearts
+from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.transforms import permuted, projected, reward_sign, rewards_swapped
 
-__all__ = ["BANDITS", "Environment", "Transition", "independent_arms", "named"]
+__all__ = [
+    "BANDITS",
+    "ENVIRONMENTS",
+    "Environment",
+    "Transition",
+    "acrobot",
+    "cartpole",
+    "dense_grid",
+    "hearts",
+    "independent_arms",
+    "linear_bandit",
+    "mountain_car",
+    "named",
+    "permuted",
+    "projected",
+    "reward_sign",
+    "rewards_swapped",
+]
 
-ENVIRONMENTS: dict[str, Environment] = {**BANDITS}
+
+def standard() -> list[Environment]:
+    """Those of the studies, and the ones that a reader may want by name."""
+    control = [cartpole(), cartpole("balance"), acrobot(), mountain_car()]
+    free = [cartpole(free=True), cartpole(free=True, target_range=1.0)]
+    worlds = [hearts(2), hearts(3), hearts(5)]
+    dense = [dense_grid(3), dense_grid(5)]
+    return [
+        *control,
+        *map(permuted, control),
+        cartpole(target_range=1.0),
+        *free,
+        *worlds,
+        *map(rewards_swapped, worlds),
+        *dense,
+        *map(projected, [*worlds, *map(rewards_swapped, worlds), *dense, *free]),
+        *[linear_bandit(inputs, arms) for inputs, arms in [(1, 2), (4, 4), (16, 4)]],
+    ]
+
+
+ENVIRONMENTS: dict[str, Environment] = {
+    **BANDITS,
+    **{environment.name: environment for environment in standard()},
+}
+"""All that have a name on the command line or in a record."""
 
 
 def named(name: str) -> Environment:

@@ -1,0 +1,262 @@
+"""Transforms that wrap any environment: permute, project, swap (the paper's Figures 5 to 7).
+
+Each draws its change once a lifetime, with the task, and each returns an environment, so they
+compose: `projected(permuted(cartpole()))`.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symla_lite.environments.environment import Environment, Task
+from symla_lite.learner import Sizes
+
+
+class Transformed(NamedTuple):
+    """The task of a transformed environment."""
+
+    task: Task
+    """Of the environment inside."""
+    change: Any
+    """What the transform drew for this lifetime."""
+
+
+class Permutation(NamedTuple):
+    """The change that `permuted` makes. Input a shows what was input `observations[a]`, and action
+    b does what was action `actions[b]`."""
+
+    observations: jax.Array
+    """[A]."""
+    actions: jax.Array
+    """[B]."""
+
+
+class Projection(NamedTuple):
+    """The change that `projected` makes: weights · o + offset."""
+
+    weights: jax.Array
+    """[to, A]."""
+    offset: jax.Array
+    """[to]."""
+
+
+def unchanged(change: Any, value: jax.Array) -> jax.Array:
+    """The value as it is."""
+    del change
+    return value
+
+
+def transformed(
+    environment: Environment,
+    suffix: str,
+    options: Mapping[str, Any],
+    draw: Callable[[jax.Array], Any] = lambda key: (),
+    see: Callable[[Any, jax.Array], jax.Array] = unchanged,
+    act: Callable[[Any, jax.Array], jax.Array] = unchanged,
+    earn: Callable[[Any, jax.Array], jax.Array] = unchanged,
+    sizes: Sizes | None = None,
+) -> Environment:
+    """An environment seen, acted in or paid through a change that is drawn once a lifetime.
+
+    Args:
+        environment: the one inside.
+        suffix: what is added to its name.
+        options: of the transform; the environment inside is recorded beside them as "of".
+        draw: `(key) -> change`.
+        see: `(change, o [A]) -> o`.
+        act: `(change, action []) -> action of the environment inside`.
+        earn: `(change, r []) -> r`.
+        sizes: if they differ from those inside.
+    """
+
+    def draw_task(key):
+        inside, own = jax.random.split(key)
+        return Transformed(environment.draw_task(inside), draw(own))
+
+    def reset(key, task):
+        state, o = environment.reset(key, task.task)
+        return state, see(task.change, o)
+
+    def step(key, task, state, action):
+        new = environment.step(key, task.task, state, act(task.change, action))
+        return new._replace(
+            observation=see(task.change, new.observation), reward=earn(task.change, new.reward)
+        )
+
+    return Environment(
+        name=f"{environment.name}-{suffix}",
+        options={**options, "of": {"name": environment.name, **environment.options}},
+        sizes=environment.sizes if sizes is None else sizes,
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+    )
+
+
+def permuted(
+    environment: Environment, observations: bool = True, actions: bool = True
+) -> Environment:
+    """The entries of the observation and the actions in an order of their own in every lifetime
+    (the paper's Figure 5, "shuffled").
+
+    All orders are equally likely, the old one among them.
+
+    Args:
+        environment: whose.
+        observations: whether inputs are permuted.
+        actions: whether actions are permuted.
+
+    Raises:
+        ValueError: nothing is to be permuted.
+    """
+    for name, given in (("observations", observations), ("actions", actions)):
+        if not isinstance(given, bool):
+            raise ValueError(f"{name} are permuted or not: {given!r}, give True or False.")
+    if not (observations or actions):
+        raise ValueError(
+            f"Nothing of {environment.name} would be permuted: set observations or actions to True."
+        )
+    A, B = environment.sizes
+
+    def draw(key):
+        key_o, key_a = jax.random.split(key)
+        return Permutation(
+            jax.random.permutation(key_o, A) if observations else jnp.arange(A),
+            jax.random.permutation(key_a, B) if actions else jnp.arange(B),
+        )
+
+    which = "" if observations and actions else "observations-" if observations else "actions-"
+    return transformed(
+        environment,
+        suffix=f"{which}permuted",
+        options={"observations": observations, "actions": actions},
+        draw=draw,
+        see=lambda change, o: o[change.observations],
+        act=lambda change, action: change.actions[action],
+    )
+
+
+def moments(
+    environment: Environment, lifetimes: int = 128, steps: int = 500, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the observations that a uniformly random policy meets.
+
+    Over tasks, episodes and steps alike; terminal observations count, and the step after one begins
+    a new episode, as in a lifetime.
+
+    Args:
+        environment: where.
+        lifetimes: how many, each in a task of its own.
+        steps: of each.
+        seed: decides everything random.
+
+    Returns:
+        The mean [A] and the covariance [A, A].
+    """
+
+    def one(key):
+        key_task, key_reset, key_steps = jax.random.split(key, 3)
+        task = environment.draw_task(key_task)
+
+        def step(carry, key):
+            state, o, end = carry
+            key_action, key_step, key_reset = jax.random.split(key, 3)
+            action = jax.random.randint(key_action, (), 0, environment.sizes.action)
+            new = environment.step(key_step, task, state, action)
+            carry = jax.tree.map(
+                lambda fresh, on: jnp.where(end > 0, fresh, on),
+                (*environment.reset(key_reset, task), jnp.zeros(())),
+                (new.state, new.observation, new.end),
+            )
+            return carry, o
+
+        first = (*environment.reset(key_reset, task), jnp.zeros(()))
+        return jax.lax.scan(step, first, jax.random.split(key_steps, steps))[1]
+
+    seen = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), lifetimes))
+    seen = np.asarray(seen, np.float64).reshape(-1, environment.sizes.observation)
+    mean = seen.mean(axis=0)
+    return mean, (seen - mean).T @ (seen - mean) / len(seen)
+
+
+def projected(environment: Environment, to: int = 16, unit_variance: bool = True) -> Environment:
+    """A random linear map of the observation in every lifetime (the paper's Figure 7 and appendix:
+    "Glorot normal, mapping those to a 16-dimensional vector").
+
+    The map's weights are drawn from N(0, 2 / (A + to)). What they make of an observation depends on
+    the environment: a few ones among many zeros come out small, a steady input comes out as an
+    offset. `unit_variance` shifts and scales each output so that a random policy would see it with
+    mean 0 and variance 1 under this very map: with C the covariance of the observations and w the
+    weights of an output, its variance is w · C w. Mean and covariance are those of `moments`:
+    constants of the environment, worked out once, when the first task is drawn. So the change is a
+    function of the key alone.
+
+    Args:
+        environment: whose.
+        to: length of the observation that comes out.
+        unit_variance: whether outputs are brought to mean 0 and variance 1; if not, they are the
+            paper's.
+
+    Raises:
+        ValueError: nothing would come out.
+    """
+    if to < 1:
+        raise ValueError(f"A projection has a result: to={to}, give at least 1.")
+    if not isinstance(unit_variance, bool):
+        raise ValueError(f"unit_variance={unit_variance!r}: give True or False.")
+    A, B = environment.sizes
+
+    @functools.cache
+    def constants():
+        # The first task is drawn inside a traced function, to which these do not belong.
+        with jax.ensure_compile_time_eval():
+            return moments(environment)
+
+    def draw(key):
+        weights = jnp.sqrt(2 / (A + to)) * jax.random.normal(key, (to, A))
+        if not unit_variance:
+            return Projection(weights, jnp.zeros(to))
+        mean, covariance = constants()
+        variance = jnp.einsum("ia,ac,ic->i", weights, jnp.asarray(covariance, jnp.float32), weights)
+        # An observation that never changes has no variance to bring to one: it is shown as zero.
+        scale = jnp.where(variance > 1e-9, jax.lax.rsqrt(jnp.maximum(variance, 1e-9)), 0.0)
+        weights = scale[:, None] * weights
+        return Projection(weights, -weights @ jnp.asarray(mean, jnp.float32))
+
+    return transformed(
+        environment,
+        suffix=f"projected-{to}" if unit_variance else f"projected-{to}-glorot",
+        options={"to": to, "unit_variance": unit_variance},
+        draw=draw,
+        see=lambda change, o: change.weights @ o + change.offset,
+        sizes=Sizes(observation=to, action=B),
+    )
+
+
+def rewards_swapped(environment: Environment) -> Environment:
+    """The same with every reward's sign exchanged, in all lifetimes (the paper's Figure 6: the trap
+    pays and the heart costs).
+
+    Args:
+        environment: whose.
+    """
+    return transformed(environment, "swapped", {}, earn=lambda change, r: -r)
+
+
+def reward_sign(environment: Environment) -> Environment:
+    """The reward's sign is drawn once a lifetime, and hidden: what was good is bad in half of them.
+
+    No policy that does without the reward can earn anything here on average.
+
+    Args:
+        environment: whose.
+    """
+
+    def draw(key):
+        return jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
+
+    return transformed(environment, "signed", {}, draw=draw, earn=lambda sign, r: sign * r)

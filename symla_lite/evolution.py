@@ -43,17 +43,25 @@ class ES:
                 f"population={self.population} cannot be split into antithetic pairs: give an "
                 "even number, at least 2."
             )
-        if not self.sigma > 0:
-            raise ValueError(f"sigma={self.sigma} makes no noise to learn from: give more than 0.")
-        if self.shaping not in ("raw", "standardised", "ranks"):
-            raise ValueError(
-                f"There is no shaping={self.shaping!r}: give 'raw', 'standardised' or 'ranks'."
-            )
+        check_sigma(self.sigma)
+        check_shaping(self.shaping)
 
     @property
     def pairs(self) -> int:
         """P, the number of antithetic pairs."""
         return self.population // 2
+
+
+def check_sigma(sigma: float) -> None:
+    """Raises ValueError where there is no noise to learn from."""
+    if not sigma > 0:
+        raise ValueError(f"sigma={sigma} makes no noise to learn from: give more than 0.")
+
+
+def check_shaping(shaping: str) -> None:
+    """Raises ValueError for a shaping that there is not."""
+    if shaping not in ("raw", "standardised", "ranks"):
+        raise ValueError(f"There is no shaping={shaping!r}: give 'raw', 'standardised' or 'ranks'.")
 
 
 def noise(key: jax.Array, pairs: int, dimension: int) -> jax.Array:
@@ -76,7 +84,11 @@ def pair_fitness(
 
     Returns:
         [P, 2], plus and minus.
+
+    Raises:
+        ValueError: a sigma that is not positive.
     """
+    check_sigma(sigma)
 
     def one_pair(eps_and_key):
         eps, key = eps_and_key
@@ -96,7 +108,11 @@ def shape(fitness: jax.Array, shaping: str) -> jax.Array:
     Returns:
         The same shape. Equal fitness has equal rank, so that a population which is all alike
         gives no gradient.
+
+    Raises:
+        ValueError: an unknown shaping.
     """
+    check_shaping(shaping)
     if shaping == "raw":
         return fitness
     if shaping == "standardised":
@@ -119,6 +135,10 @@ def gradient(eps: jax.Array, fitness: jax.Array, sigma: float) -> jax.Array:
 
     Returns:
         mean over pairs of (F+ - F-) eps / (2 sigma), [D]; to be ascended.
+
+    Raises:
+        ValueError: a sigma that is not positive.
     """
+    check_sigma(sigma)
     difference = fitness[:, 0] - fitness[:, 1]
     return difference @ eps / (2 * sigma * len(eps))

@@ -240,10 +240,18 @@ def test_a_population_that_makes_no_pairs_is_refused(population):
 
 @pytest.mark.parametrize("sigma", [0.0, -0.1, float("nan")])
 def test_noise_without_a_scale_is_refused(sigma):
-    with pytest.raises(ValueError, match=f"sigma={sigma} makes no noise"):
-        ES(8, sigma)
+    eps = jnp.ones((2, 3))
+    keys = jax.random.split(jax.random.key(0), 2)
+    for use in (
+        lambda: ES(8, sigma),
+        lambda: pair_fitness(quadratic, CENTRE[:3], eps, sigma, keys, 2),
+        lambda: gradient(eps, jnp.ones((2, 2)), sigma),
+    ):
+        with pytest.raises(ValueError, match=f"sigma={sigma} makes no noise"):
+            use()
 
 
 def test_an_unknown_shaping_is_refused():
-    with pytest.raises(ValueError, match="no shaping='squashed': give 'raw', 'standardised' or"):
-        ES(8, 0.1, "squashed")
+    for use in (lambda: ES(8, 0.1, "squashed"), lambda: shape(jnp.ones((2, 2)), "squashed")):
+        with pytest.raises(ValueError, match="no shaping='squashed': give 'raw', 'standardised'"):
+            use()

@@ -5,7 +5,8 @@ A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforc
 
 - `learner`: the one abstraction, a map from a history to an action;
 - `backprop`: the learning rule whose symmetries the others lack or share;
-- `metarnn`, `symla`: two black-box learners, without and with symmetries;
+- `metarnn`, `vsml`, `symla`: black-box learners, the first without symmetries;
+- `symmetry`: the symmetries as measurements that take any learner;
 - `environments`: distributions of tasks;
 - `baselines`: learners that need no meta-training;
 - `lifetime`: the inner loop; `evolution`: the outer loop's gradient;

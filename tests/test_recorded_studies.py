@@ -6,7 +6,7 @@ import pytest
 from symla_lite import checkpoint, studies
 from symla_lite.baselines import bayes_optimal
 from symla_lite.environments import BANDITS
-from symla_lite.meta_testing import meta_test
+from symla_lite.meta_testing import interval, meta_test
 from symla_lite.meta_training import describe, origin
 from symla_lite.studies import results
 
@@ -72,6 +72,43 @@ def test_a_recorded_theta_gives_its_recorded_regret_again(bandits):
     recorded = bandits.stack("symla-hard", "hard/blocks")[0].sum(-1)
     error = np.hypot(again.sum(-1).std(), recorded.std()) / np.sqrt(1000)
     assert abs(again.sum() / 1000 - recorded.mean()) < 4 * error
+
+
+@pytest.fixture(scope="module")
+def action_spaces():
+    return results.load(studies.named("action_spaces"))
+
+
+# Regret where SymLA was meta-trained in Study 2; the paper's Figure 4 has 4.2, 13, 15 and 17.
+@pytest.mark.parametrize(("arms", "goal"), [(2, 3.2), (8, 13), (10, 15), (12, 17)])
+def test_study_2_is_good_on_the_number_of_arms_that_it_was_meta_trained_on(
+    action_spaces, arms, goal
+):
+    regret = action_spaces.stack(f"symla-{arms}", f"{arms}/blocks").sum(-1)
+    assert len(regret) >= 3 and regret.shape[1] >= 100
+    low, high = interval(regret)
+    print(f"{arms} arms: {regret.mean():.2f} [{low:.2f}, {high:.2f}]")
+    assert regret.mean() <= goal and high <= goal
+
+
+def test_study_2_generalises_between_8_and_12_arms(action_spaces):
+    def regret(trained, tested):
+        return action_spaces.stack(f"symla-{trained}", f"{tested}/blocks").sum(-1).mean()
+
+    for trained, tested in ((8, 12), (12, 8)):
+        ratio = regret(trained, tested) / regret(tested, tested)
+        print(f"from {trained} to {tested} arms: {ratio:.2f} times the diagonal")
+        assert ratio <= 1.2
+
+
+@pytest.mark.parametrize("arms", [2, 8, 10, 12])
+@pytest.mark.parametrize("learner", ["symla", "metarnn"])
+def test_study_2_learns_from_reward(action_spaces, learner, arms):
+    regret = action_spaces.stack(f"{learner}-{arms}", f"{arms}/blocks").sum(-1)
+    blind = action_spaces.stack(f"{learner}-{arms}", "without_reward/blocks").sum(-1)
+    random = action_spaces.reference(f"random/{arms}/blocks").sum(-1)
+    assert regret.mean() < random.mean() / 2
+    assert abs(blind.mean() - random.mean()) < 0.05 * random.mean()
 
 
 def test_every_record_is_whole(bandits):

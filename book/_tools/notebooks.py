@@ -85,7 +85,7 @@ def notebook(source: str, references: dict[str, str]) -> str:
         text = cell.source
         if cell.cell_type == "markdown":
             text = colab_markdown(text, references)
-        elif "hide-input" in tags or "hide-cell" in tags:
+        elif {"hide-input", "hide-cell", "remove-input"} & set(tags):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         made = {"cell_type": cell.cell_type, "id": f"cell-{number:03d}", "metadata": metadata}
         if cell.cell_type == "code":

@@ -139,11 +139,13 @@ def png(fig: Figure, colours: int = 256) -> bytes:
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=RESOLUTION * 72)
     drawn.seek(0)
-    picture = (
-        Image.open(drawn)
-        .convert("RGB")
-        .quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
+    full = Image.open(drawn).convert("RGB")
+    picture = full.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    # The ground is the largest area, and where the palette is short it would come out tinted.
+    corner = picture.getpixel((0, 0))
+    palette = picture.getpalette()
+    palette[3 * corner : 3 * corner + 3] = full.getpixel((0, 0))
+    picture.putpalette(palette)
     small = io.BytesIO()
     picture.save(small, format="png", optimize=True)
     return small.getvalue()

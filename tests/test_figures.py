@@ -110,6 +110,17 @@ def test_the_heat_maps_print_every_regret_and_colour_it_relative_to_the_optimum(
     assert bottom > top, "the first row stands at the top"
 
 
+def test_the_ground_keeps_its_colour_however_few_colours_there_are():
+    figures.style()
+    fig, axes = plt.subplots()
+    axes.imshow(np.random.default_rng(0).uniform(size=(30, 30)), cmap="viridis")
+    ground = matplotlib.colors.to_rgb(figures.PAPER)
+    for colours in (8, 256):
+        picture = Image.open(io.BytesIO(figures.png(fig, colours))).convert("RGB")
+        np.testing.assert_allclose(np.array(picture.getpixel((0, 0))) / 255, ground, atol=0.003)
+    plt.close(fig)
+
+
 def test_a_mean_is_written_with_its_interval():
     values = np.random.default_rng(0).normal(3, 1, size=(3, 50))
     mean, low, high = map(float, re.findall(r"-?\d+\.\d{3}", figures.with_interval(values, 3)))

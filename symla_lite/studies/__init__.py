@@ -3,13 +3,20 @@
 from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
 from symla_lite.studies.bandits import BANDIT_STUDY
 from symla_lite.studies.classification import CLASSIFICATION_STUDY
+from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
 
 __all__ = ["STUDIES", "Scale", "Study", "Test", "Training", "named", "run_study"]
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (BANDIT_STUDY, ACTION_SPACE_STUDY, CLASSIFICATION_STUDY)
+    study.name: study
+    for study in (
+        BANDIT_STUDY,
+        ACTION_SPACE_STUDY,
+        OBSERVATION_SPACE_STUDY,
+        CLASSIFICATION_STUDY,
+    )
 }
 
 

@@ -1,0 +1,116 @@
+"""Study 3: generalising to unseen observation spaces (the paper's Figure 5).
+
+SymLA and the MetaRNN are each meta-trained on CartPole, Acrobot and MountainCar with inputs and
+actions in their usual order, and tested with that order and with another one in every lifetime. In
+these three a learner could find out the order from how its observations answer its actions, and
+never look at its reward. So there is a fourth, in which it must look: CartPole whose reward has a
+sign that is drawn for every lifetime, so that to balance is right in half of them and to fall is
+right in the others.
+"""
+
+from symla_lite.baselines import random_policy
+from symla_lite.environments.control import acrobot, cartpole, mountain_car
+from symla_lite.environments.environment import Environment
+from symla_lite.environments.transforms import permuted, reward_sign
+from symla_lite.evolution import ES
+from symla_lite.learner import Learner, without_reward
+from symla_lite.meta_training import Outer
+from symla_lite.metarnn import metarnn
+from symla_lite.studies.study import Scale, Study, Test, Training
+from symla_lite.symla import symla
+
+STEPS = 500
+"""L, steps in a lifetime."""
+
+ENVIRONMENTS: dict[str, Environment] = {
+    "cartpole": cartpole("balance"),
+    "acrobot": acrobot(),
+    "mountain_car": mountain_car(),
+    "cartpole_signed": reward_sign(cartpole("balance")),
+}
+"""The paper's three, and the one in which the reward is needed."""
+
+PERMUTED = {name: permuted(environment) for name, environment in ENVIRONMENTS.items()}
+"""The same, with inputs and actions in an order that is drawn for every lifetime."""
+
+
+def outer(population: int, sigma: float, learning_rate: float, steps: int, lifetimes: int) -> Outer:
+    """The outer loop on lifetimes of 500 steps."""
+    es = ES(population=population, sigma=sigma)
+    return Outer(es, learning_rate=learning_rate, steps=steps, length=STEPS, lifetimes=lifetimes)
+
+
+def trainings(learner: Learner, loops: dict[str, Outer]) -> tuple[Training, ...]:
+    """A learner meta-trained on environments by name, each with its outer loop."""
+    return tuple(
+        Training(f"{learner.name}-{name}", learner, ENVIRONMENTS[name], loop)
+        for name, loop in loops.items()
+    )
+
+
+def quick() -> Scale:
+    """Under a minute: CartPole alone, enough to see who notices that it was shuffled."""
+    small = outer(64, sigma=0.05, learning_rate=0.03, steps=40, lifetimes=1)
+    return Scale(
+        trainings=trainings(metarnn(hidden=16), {"cartpole": small}),
+        seeds=(0,),
+        test_lifetimes=100,
+        test_length=STEPS,
+    )
+
+
+def standard() -> Scale:
+    """Under two hours on two CPU cores."""
+
+    def symla_for(steps):
+        return outer(128, sigma=0.05, learning_rate=0.02, steps=steps, lifetimes=4)
+
+    def metarnn_for(steps):
+        return outer(256, sigma=0.05, learning_rate=0.02, steps=steps, lifetimes=4)
+
+    by_symla = {"cartpole": 1000, "acrobot": 600, "mountain_car": 600, "cartpole_signed": 1000}
+    return Scale(
+        trainings=(
+            *trainings(symla(), {name: symla_for(steps) for name, steps in by_symla.items()}),
+            *trainings(metarnn(hidden=32), {name: metarnn_for(400) for name in by_symla}),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
+def paper() -> Scale:
+    """The paper's own numbers (its appendix "Hyper-parameters"), for a GPU."""
+    large = outer(1024, sigma=0.035, learning_rate=0.01, steps=20_000, lifetimes=10)
+    loops = dict.fromkeys(ENVIRONMENTS, large)
+    return Scale(
+        trainings=(*trainings(symla(), loops), *trainings(metarnn(hidden=32), loops)),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
+def tests(training: Training) -> tuple[Test, ...]:
+    """The environment trained on, as it is and permuted, with reward and without."""
+    name = training.name.partition("-")[2]
+    learner = training.learner
+    return tuple(
+        Test(order + suffix, who, environments[name])
+        for order, environments in (("original", ENVIRONMENTS), ("permuted", PERMUTED))
+        for suffix, who in (("", learner), ("_without_reward", without_reward(learner)))
+    )
+
+
+OBSERVATION_SPACE_STUDY = Study(
+    name="observation_spaces",
+    figure="Figure 5",
+    measure=lambda lifetime: lifetime.reward,
+    tests=tests,
+    references=tuple(
+        Test(f"random/{name}", random_policy(), environment)
+        for name, environment in ENVIRONMENTS.items()
+    ),
+    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+)

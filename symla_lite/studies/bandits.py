@@ -6,23 +6,17 @@ symmetry neither to help nor to hurt.
 """
 
 import dataclasses
-from collections.abc import Iterable
 
 from symla_lite.baselines import random_policy, thompson, ucb
 from symla_lite.environments.bandits import BANDITS, regret_per_pull
 from symla_lite.evolution import ES
-from symla_lite.learner import Learner, without_reward
+from symla_lite.learner import without_reward
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
-from symla_lite.studies.study import Scale, Study, Test, Training
+from symla_lite.studies.study import Scale, Study, Test, Training, each_on_each, tested_on
 from symla_lite.symla import symla
 
 PULLS = 100
-
-
-def on_all_five(learner: Learner, prefix: str = "") -> tuple[Test, ...]:
-    """A learner, tested on each of the five distributions."""
-    return tuple(Test(prefix + name, learner, bandit) for name, bandit in BANDITS.items())
 
 
 def outer(population: int, sigma: float, learning_rate: float, steps: int, lifetimes: int) -> Outer:
@@ -31,22 +25,13 @@ def outer(population: int, sigma: float, learning_rate: float, steps: int, lifet
     return Outer(es, learning_rate=learning_rate, steps=steps, length=PULLS, lifetimes=lifetimes)
 
 
-def on_every_bandit(
-    learners: dict[Learner, Outer], bandits: Iterable[str] = BANDITS
-) -> tuple[Training, ...]:
-    """Every learner, with its outer loop, meta-trained on every bandit."""
-    return tuple(
-        Training(f"{learner.name}-{name}", learner, BANDITS[name], loop)
-        for learner, loop in learners.items()
-        for name in bandits
-    )
-
-
 def quick() -> Scale:
     """Seconds: the easy bandit alone, enough to see both learners learn."""
     small = outer(64, sigma=0.1, learning_rate=0.05, steps=100, lifetimes=8)
     return Scale(
-        trainings=on_every_bandit({symla(): small, metarnn(hidden=16): small}, ["easy"]),
+        trainings=each_on_each(
+            {symla(): small, metarnn(hidden=16): small}, {"easy": BANDITS["easy"]}
+        ),
         seeds=(0,),
         test_lifetimes=200,
         test_length=PULLS,
@@ -63,7 +48,7 @@ def standard() -> Scale:
     for_symla = outer(128, sigma=0.1, learning_rate=0.05, steps=1000, lifetimes=16)
     for_metarnn = outer(256, sigma=0.1, learning_rate=0.05, steps=1000, lifetimes=16)
     return Scale(
-        trainings=on_every_bandit({symla(): for_symla, metarnn(hidden=16): for_metarnn}),
+        trainings=each_on_each({symla(): for_symla, metarnn(hidden=16): for_metarnn}, BANDITS),
         seeds=(0, 1, 2),
         test_lifetimes=1000,
         test_length=PULLS,
@@ -76,7 +61,9 @@ def narrow() -> Scale:
     because a run that went wrong is a result.
     """
     first = outer(128, sigma=0.1, learning_rate=0.05, steps=1000, lifetimes=16)
-    return dataclasses.replace(standard(), trainings=on_every_bandit({metarnn(hidden=16): first}))
+    return dataclasses.replace(
+        standard(), trainings=each_on_each({metarnn(hidden=16): first}, BANDITS)
+    )
 
 
 def paper() -> Scale:
@@ -85,7 +72,7 @@ def paper() -> Scale:
     """
     large = outer(1024, sigma=0.2, learning_rate=0.2, steps=4000, lifetimes=100)
     return Scale(
-        trainings=on_every_bandit({symla(hidden=64): large, metarnn(hidden=48): large}),
+        trainings=each_on_each({symla(hidden=64): large, metarnn(hidden=48): large}, BANDITS),
         seeds=(0, 1, 2),
         test_lifetimes=1000,
         test_length=PULLS,
@@ -93,16 +80,16 @@ def paper() -> Scale:
 
 
 REFERENCES = (
-    *on_all_five(thompson(), "thompson/"),
-    *on_all_five(ucb(), "ucb/"),
-    *on_all_five(random_policy(), "random/"),
+    *tested_on(thompson(), BANDITS, "thompson/"),
+    *tested_on(ucb(), BANDITS, "ucb/"),
+    *tested_on(random_policy(), BANDITS, "random/"),
 )
 
 
 def tests(training: Training) -> tuple[Test, ...]:
     """All five distributions, and the one trained on without the reward input."""
     control = Test("without_reward", without_reward(training.learner), training.environment)
-    return (*on_all_five(training.learner), control)
+    return (*tested_on(training.learner, BANDITS), control)
 
 
 BANDIT_STUDY = Study(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 
@@ -34,6 +35,24 @@ class Test:
     learner: Learner
     """Who takes the meta-trained theta: the learner of the training, or a variant of it."""
     environment: Environment
+
+
+def each_on_each(
+    learners: Mapping[Learner, Outer], environments: Mapping[Any, Environment]
+) -> tuple[Training, ...]:
+    """Every learner, with its outer loop, meta-trained on every environment; `LEARNER-KEY`."""
+    return tuple(
+        Training(f"{learner.name}-{key}", learner, environment, loop)
+        for learner, loop in learners.items()
+        for key, environment in environments.items()
+    )
+
+
+def tested_on(
+    learner: Learner, environments: Mapping[Any, Environment], prefix: str = ""
+) -> tuple[Test, ...]:
+    """A learner, tested on every environment; the tests are named `prefix` and key."""
+    return tuple(Test(f"{prefix}{key}", learner, where) for key, where in environments.items())
 
 
 @dataclasses.dataclass(frozen=True)

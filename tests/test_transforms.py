@@ -19,6 +19,7 @@ from symla_lite.environments import (
     projected,
     reward_sign,
     rewards_swapped,
+    standardised,
 )
 from symla_lite.environments.transforms import Permutation, Transformed, moments
 from symla_lite.learner import Sizes
@@ -150,6 +151,23 @@ def test_projected_inputs_have_unit_variance_under_a_random_policy():
     seen = np.asarray(run(jax.random.split(KEY, 150))).reshape(-1, 6)
     np.testing.assert_allclose(seen.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(seen.var(axis=0), 1, atol=0.1)
+
+
+@pytest.mark.parametrize("inside", [hearts(2), hearts(3)], ids=lambda inside: inside.name)
+def test_standardised_inputs_have_unit_variance_under_a_random_policy(inside):
+    environment = standardised(inside)
+    run = jax.jit(jax.vmap(lambda key: live(random_policy(), environment, 400, {}, key)))
+    seen = np.asarray(run(jax.random.split(KEY, 300)).observation)
+    seen = seen.reshape(-1, environment.sizes.observation)
+    np.testing.assert_allclose(seen.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(seen.var(axis=0), 1, atol=0.1)
+    assert all(len(np.unique(entry.round(4))) == 2 for entry in seen.T), "each by itself"
+
+
+def test_what_never_changes_is_standardised_to_zero():
+    environment = standardised(independent_arms(2))
+    _, o = environment.reset(KEY, environment.draw_task(KEY))
+    np.testing.assert_array_equal(o, np.zeros_like(o))
 
 
 def test_a_plain_projection_is_glorot_normal_and_linear():

@@ -5,7 +5,13 @@ from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.linear import linear_bandit
-from symla_lite.environments.transforms import permuted, projected, reward_sign, rewards_swapped
+from symla_lite.environments.transforms import (
+    permuted,
+    projected,
+    reward_sign,
+    rewards_swapped,
+    standardised,
+)
 
 __all__ = [
     "BANDITS",
@@ -24,6 +30,7 @@ __all__ = [
     "projected",
     "reward_sign",
     "rewards_swapped",
+    "standardised",
 ]
 
 
@@ -41,6 +48,7 @@ def standard() -> list[Environment]:
         *worlds,
         *map(rewards_swapped, worlds),
         *dense,
+        *map(standardised, [*worlds, *map(rewards_swapped, worlds)]),
         *map(projected, [*worlds, *map(rewards_swapped, worlds), *dense, *free]),
         *[linear_bandit(inputs, arms) for inputs, arms in [(1, 2), (4, 4), (16, 4)]],
     ]

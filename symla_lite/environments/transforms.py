@@ -183,6 +183,39 @@ def moments(
     return mean, (seen - mean).T @ (seen - mean) / len(seen)
 
 
+@functools.cache
+def constants(environment: Environment) -> tuple[np.ndarray, np.ndarray]:
+    """`moments`, worked out once for an environment, when they are needed first."""
+    # That is where the first task is drawn: inside a traced function, to which these do not belong.
+    with jax.ensure_compile_time_eval():
+        mean, covariance = moments(environment)
+    return mean.astype(np.float32), covariance.astype(np.float32)
+
+
+def to_unit(variance: jax.Array) -> jax.Array:
+    """The factor that brings a variance to one; zero for what never changes and has none."""
+    return jnp.where(variance > 1e-9, jax.lax.rsqrt(jnp.maximum(variance, 1e-9)), 0.0)
+
+
+def standardised(environment: Environment) -> Environment:
+    """Each entry of the observation shifted and scaled so that a random policy sees it with mean 0
+    and variance 1.
+
+    Mean and variance are those of `moments`: the same in every lifetime. In a grid world, where an
+    entry is one in a few cells and zero in most, this makes all entries speak equally loudly.
+
+    Args:
+        environment: whose.
+    """
+
+    def see(change, o):
+        del change
+        mean, covariance = constants(environment)
+        return (o - mean) * to_unit(jnp.diag(covariance))
+
+    return transformed(environment, "standardised", {}, see=see)
+
+
 def projected(environment: Environment, to: int = 16, unit_variance: bool = True) -> Environment:
     """A random linear map of the observation in every lifetime (the paper's Figure 7 and appendix:
     "Glorot normal, mapping those to a 16-dimensional vector").
@@ -210,22 +243,14 @@ def projected(environment: Environment, to: int = 16, unit_variance: bool = True
         raise ValueError(f"unit_variance={unit_variance!r}: give True or False.")
     A, B = environment.sizes
 
-    @functools.cache
-    def constants():
-        # The first task is drawn inside a traced function, to which these do not belong.
-        with jax.ensure_compile_time_eval():
-            return moments(environment)
-
     def draw(key):
         weights = jnp.sqrt(2 / (A + to)) * jax.random.normal(key, (to, A))
         if not unit_variance:
             return Projection(weights, jnp.zeros(to))
-        mean, covariance = constants()
-        variance = jnp.einsum("ia,ac,ic->i", weights, jnp.asarray(covariance, jnp.float32), weights)
-        # An observation that never changes has no variance to bring to one: it is shown as zero.
-        scale = jnp.where(variance > 1e-9, jax.lax.rsqrt(jnp.maximum(variance, 1e-9)), 0.0)
-        weights = scale[:, None] * weights
-        return Projection(weights, -weights @ jnp.asarray(mean, jnp.float32))
+        mean, covariance = constants(environment)
+        variance = jnp.einsum("ia,ac,ic->i", weights, covariance, weights)
+        weights = to_unit(variance)[:, None] * weights
+        return Projection(weights, -weights @ mean)
 
     return transformed(
         environment,

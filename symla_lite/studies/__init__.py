@@ -6,6 +6,7 @@ from symla_lite.studies.classification import CLASSIFICATION_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
+from symla_lite.studies.tasks import TASK_STUDY
 
 __all__ = ["STUDIES", "Scale", "Study", "Test", "Training", "named", "run_study"]
 
@@ -15,6 +16,7 @@ STUDIES: dict[str, Study] = {
         BANDIT_STUDY,
         ACTION_SPACE_STUDY,
         OBSERVATION_SPACE_STUDY,
+        TASK_STUDY,
         CLASSIFICATION_STUDY,
     )
 }

@@ -19,6 +19,7 @@ from symla_lite.environments import (
     projected,
     reward_sign,
     rewards_swapped,
+    spare_actions,
     standardised,
 )
 from symla_lite.environments.transforms import Permutation, Transformed, moments
@@ -189,6 +190,15 @@ def test_what_never_changes_is_projected_to_zero():
     np.testing.assert_array_equal(o, np.zeros(16))
 
 
+def test_spare_actions_do_what_the_others_do():
+    task = Transformed(jnp.float32(0.3), ())
+    environment = spare_actions(tell_all(), to=7)
+    assert environment.sizes == Sizes(5, 7)
+    state, _ = environment.reset(KEY, task)
+    done = [environment.step(KEY, task, state, jnp.int32(action)).reward for action in range(7)]
+    np.testing.assert_array_equal(done, [1, 2, 3, 1, 2, 3, 1])
+
+
 def test_swapping_the_rewards_changes_only_their_sign():
     task = Transformed(jnp.float32(0.3), ())
     plain, swapped = follow(tell_all(), task.task), follow(rewards_swapped(tell_all()), task)
@@ -226,6 +236,7 @@ def test_names_and_records_tell_what_was_done_in_which_order():
     [
         (lambda: permuted(hearts(2), False, False), "Nothing of hearts-2 would be permuted"),
         (lambda: permuted(hearts(2), actions="yes"), "'yes', give True or False"),
+        (lambda: spare_actions(hearts(2), to=3), "has 4 actions: to=3, give at least 4"),
         (lambda: projected(hearts(2), to=0), "to=0, give at least 1"),
         (lambda: projected(hearts(2), unit_variance=1), "unit_variance=1: give True or False"),
     ],

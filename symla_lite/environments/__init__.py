@@ -10,6 +10,7 @@ from symla_lite.environments.transforms import (
     projected,
     reward_sign,
     rewards_swapped,
+    spare_actions,
     standardised,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "projected",
     "reward_sign",
     "rewards_swapped",
+    "spare_actions",
     "standardised",
 ]
 

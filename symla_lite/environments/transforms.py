@@ -262,6 +262,31 @@ def projected(environment: Environment, to: int = 16, unit_variance: bool = True
     )
 
 
+def spare_actions(environment: Environment, to: int) -> Environment:
+    """More actions than are needed: action b does what action b mod B did.
+
+    For a learner whose sizes are fixed, in a world that has fewer actions than the one that it was
+    meta-trained in.
+
+    Args:
+        environment: whose.
+        to: how many actions there are then, at least B.
+
+    Raises:
+        ValueError: there would be fewer actions than before.
+    """
+    A, B = environment.sizes
+    if to < B:
+        raise ValueError(f"{environment.name} has {B} actions: to={to}, give at least {B}.")
+    return transformed(
+        environment,
+        suffix=f"{to}-actions",
+        options={"to": to},
+        act=lambda change, action: action % B,
+        sizes=Sizes(observation=A, action=to),
+    )
+
+
 def rewards_swapped(environment: Environment) -> Environment:
     """The same with every reward's sign exchanged, in all lifetimes (the paper's Figure 6: the trap
     pays and the heart costs).

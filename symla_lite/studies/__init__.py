@@ -3,6 +3,7 @@
 from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
 from symla_lite.studies.bandits import BANDIT_STUDY
 from symla_lite.studies.classification import CLASSIFICATION_STUDY
+from symla_lite.studies.environments import ENVIRONMENT_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
@@ -17,6 +18,7 @@ STUDIES: dict[str, Study] = {
         ACTION_SPACE_STUDY,
         OBSERVATION_SPACE_STUDY,
         TASK_STUDY,
+        ENVIRONMENT_STUDY,
         CLASSIFICATION_STUDY,
     )
 }

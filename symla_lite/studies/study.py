@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from symla_lite.environments.environment import Environment
-from symla_lite.learner import Learner
+from symla_lite.learner import Learner, without_reward
 from symla_lite.lifetime import Lifetime
 from symla_lite.meta_training import Outer
 
@@ -53,6 +53,24 @@ def tested_on(
 ) -> tuple[Test, ...]:
     """A learner, tested on every environment; the tests are named `prefix` and key."""
     return tuple(Test(f"{prefix}{key}", learner, where) for key, where in environments.items())
+
+
+def tested_with_and_without_reward(
+    training: Training, environments: Mapping[Any, Environment]
+) -> tuple[Test, ...]:
+    """A training's learner, tested on those of the environments that it fits, with its reward input
+    and without it (`KEY_without_reward`).
+
+    A MetaRNN fits the sizes that it was meta-trained with, SymLA all.
+    """
+    learner, sizes = training.learner, training.environment.sizes
+    fitting = {
+        key: where
+        for key, where in environments.items()
+        if learner.name != "metarnn" or where.sizes == sizes
+    }
+    blind = {f"{key}_without_reward": where for key, where in fitting.items()}
+    return (*tested_on(learner, fitting), *tested_on(without_reward(learner), blind))
 
 
 @dataclasses.dataclass(frozen=True)

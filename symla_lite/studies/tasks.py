@@ -16,10 +16,16 @@ from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import projected, rewards_swapped, standardised
 from symla_lite.evolution import ES
-from symla_lite.learner import without_reward
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
-from symla_lite.studies.study import Scale, Study, Test, Training, tested_on
+from symla_lite.studies.observation_spaces import PAPER
+from symla_lite.studies.study import (
+    Scale,
+    Study,
+    Training,
+    tested_on,
+    tested_with_and_without_reward,
+)
 from symla_lite.symla import symla
 
 STEPS = 1000
@@ -63,10 +69,22 @@ def quick() -> Scale:
     )
 
 
+FOUR_INPUTS = outer(256, learning_rate=0.03, steps=250, length=150, lifetimes=8)
+"""The outer loop that is enough for linear bandits with four arms."""
+
+
+def bandits_first() -> tuple[Training, ...]:
+    """SymLA on linear bandits: a curriculum that ends with `symla-linear_4`, from where it has not
+    far to go to a grid."""
+    one_input = outer(256, learning_rate=0.03, steps=300, length=100, lifetimes=8)
+    return (
+        Training("symla-linear_1", symla(), linear_bandit(1, 2), one_input),
+        Training("symla-linear_4", symla(), linear_bandit(4, 4), FOUR_INPUTS, "symla-linear_1"),
+    )
+
+
 def standard() -> Scale:
     """Under an hour on two CPU cores."""
-    one = outer(256, learning_rate=0.03, steps=300, length=100, lifetimes=8)
-    four = outer(256, learning_rate=0.03, steps=250, length=150, lifetimes=8)
     two_by_two = outer(256, learning_rate=0.02, steps=100, length=300, lifetimes=4)
     three_by_three = outer(128, learning_rate=0.02, steps=150, length=300, lifetimes=4)
     directly = outer(256, learning_rate=0.03, steps=300, length=300, lifetimes=4)
@@ -75,13 +93,12 @@ def standard() -> Scale:
     bandit_12 = linear_bandit(grid_2.sizes.observation, grid_2.sizes.action)
     return Scale(
         trainings=(
-            Training("symla-linear_1", symla(), linear_bandit(1, 2), one),
-            Training("symla-linear_4", symla(), linear_bandit(4, 4), four, "symla-linear_1"),
+            *bandits_first(),
             Training("symla-hearts_2", symla(), grid_2, two_by_two, "symla-linear_4"),
             Training("symla-hearts_3", symla(), grid_3, three_by_three, "symla-hearts_2"),
             Training("metarnn-hearts_2", black_box, grid_2, directly),
             Training("metarnn-hearts_3", black_box, grid_3, directly),
-            Training("metarnn-linear_12", black_box, bandit_12, four),
+            Training("metarnn-linear_12", black_box, bandit_12, FOUR_INPUTS),
             Training(
                 "metarnn-linear_12-hearts_2", black_box, grid_2, directly, "metarnn-linear_12"
             ),
@@ -93,15 +110,12 @@ def standard() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers (its appendix "Hyper-parameters") and no curriculum, for a GPU. It
-    does not say how large its grid is; this one has side 5."""
-    large = Outer(
-        ES(population=1024, sigma=0.035), learning_rate=0.01, steps=20_000, length=500, lifetimes=10
-    )
+    """The paper's own numbers and no curriculum, for a GPU. It does not say how large its grid is;
+    this one has side 5."""
     return Scale(
         trainings=(
-            Training("symla-hearts_5", symla(), ORIGINAL["hearts_5"], large),
-            Training("metarnn-hearts_5", metarnn(hidden=32), ORIGINAL["hearts_5"], large),
+            Training("symla-hearts_5", symla(), ORIGINAL["hearts_5"], PAPER),
+            Training("metarnn-hearts_5", metarnn(hidden=32), ORIGINAL["hearts_5"], PAPER),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,
@@ -109,26 +123,11 @@ def paper() -> Scale:
     )
 
 
-def tests(training: Training) -> tuple[Test, ...]:
-    """All the grids that the learner fits, with the rewards of meta-training and swapped, with
-    reward and without."""
-    learner, sizes = training.learner, training.environment.sizes
-    fitting = WORLDS
-    if learner.name == "metarnn":
-        fitting = {name: world for name, world in WORLDS.items() if world.sizes == sizes}
-    return (
-        *tested_on(learner, fitting),
-        *tested_on(
-            without_reward(learner), {f"{name}_without_reward": w for name, w in fitting.items()}
-        ),
-    )
-
-
 TASK_STUDY = Study(
     name="tasks",
     figure="Figure 6",
     measure=lambda lifetime: lifetime.reward,
-    tests=tests,
+    tests=lambda training: tested_with_and_without_reward(training, WORLDS),
     references=tested_on(random_policy(), WORLDS, "random/"),
     scales={"quick": quick(), "standard": standard(), "paper": paper()},
 )

@@ -1,0 +1,103 @@
+"""Study 5: generalising to unseen environments (the paper's Figure 7).
+
+Meta-training is on a grid world with a dense reward, and meta-testing on that and on a CartPole
+whose pole may swing round. Observations of both go through a random projection in every lifetime.
+
+The paper asks whether SymLA earns more than a random policy, and more and more. That can be done
+without a look at the reward: so each test is made with reward and without. A theta that began with
+linear bandits, where nothing but the reward helps, is compared to one that was drawn; and there are
+worlds in which the reward is needed: CartPoles whose reward has a hidden sign or a hidden target.
+"""
+
+from symla_lite.baselines import random_policy
+from symla_lite.environments.control import cartpole
+from symla_lite.environments.environment import Environment
+from symla_lite.environments.grids import dense_grid
+from symla_lite.environments.transforms import projected, reward_sign, spare_actions
+from symla_lite.metarnn import metarnn
+from symla_lite.studies.observation_spaces import PAPER
+from symla_lite.studies.study import (
+    Scale,
+    Study,
+    Training,
+    tested_on,
+    tested_with_and_without_reward,
+)
+from symla_lite.studies.tasks import bandits_first, outer
+from symla_lite.symla import symla
+
+STEPS = 500
+"""L, steps in a meta-test lifetime."""
+
+GRID = projected(dense_grid(3))
+"""What is meta-trained on."""
+GRID_SIGNED = reward_sign(GRID)
+"""To come nearer to the target is good in half of the lifetimes, and bad in the others."""
+CARTPOLE = cartpole(free=True)
+"""The pole may swing round; it begins upright."""
+WORLDS: dict[str, Environment] = {
+    "grid": GRID,
+    "grid_signed": GRID_SIGNED,
+    "cartpole": projected(CARTPOLE),
+    # A grid has four actions and CartPole two, so that a MetaRNN fits one of them only.
+    "cartpole_4": projected(spare_actions(CARTPOLE, to=GRID.sizes.action)),
+    "cartpole_signed": reward_sign(projected(CARTPOLE)),
+    "cartpole_target": projected(cartpole(free=True, target_range=1.5)),
+}
+"""All that is meta-tested on."""
+
+
+def quick() -> Scale:
+    """Under a minute: the MetaRNN on the grid, enough to see what it makes of CartPole."""
+    small = outer(128, learning_rate=0.03, steps=80, length=200, lifetimes=2)
+    return Scale(
+        trainings=(Training("metarnn-grid", metarnn(hidden=16), GRID, small),),
+        seeds=(0,),
+        test_lifetimes=100,
+        test_length=STEPS,
+    )
+
+
+def standard() -> Scale:
+    """Under an hour on two CPU cores."""
+    from_nothing = outer(128, learning_rate=0.03, steps=400, length=300, lifetimes=2)
+    from_bandits = outer(128, learning_rate=0.03, steps=150, length=300, lifetimes=2)
+    black_box = outer(256, learning_rate=0.03, steps=300, length=300, lifetimes=4)
+    start = "symla-linear_4"
+    return Scale(
+        trainings=(
+            Training("symla-grid", symla(), GRID, from_nothing),
+            *bandits_first(),
+            Training("symla-linear_4-grid", symla(), GRID, from_bandits, start),
+            Training("symla-linear_4-grid_signed", symla(), GRID_SIGNED, from_bandits, start),
+            Training("metarnn-grid", metarnn(hidden=32), GRID, black_box),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
+def paper() -> Scale:
+    """The paper's own numbers, for a GPU. It does not say how large its grid is; this one has side
+    5."""
+    grid = projected(dense_grid(5))
+    return Scale(
+        trainings=(
+            Training("symla-grid", symla(), grid, PAPER),
+            Training("metarnn-grid", metarnn(hidden=32), grid, PAPER),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
+ENVIRONMENT_STUDY = Study(
+    name="environments",
+    figure="Figure 7",
+    measure=lambda lifetime: lifetime.reward,
+    tests=lambda training: tested_with_and_without_reward(training, WORLDS),
+    references=tested_on(random_policy(), WORLDS, "random/"),
+    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+)

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -148,6 +149,37 @@ def test_a_curriculum_goes_on_from_the_theta_of_the_same_seed(tmp_path, monkeypa
         jax.tree.map(np.testing.assert_array_equal, runs.theta("b", seed), again.theta)
         assert runs.records["b", seed][1]["training"]["start"] == origin(before) != "drawn"
     assert run.run_training(study, "tiny", "b", 0, tmp_path).exists()  # it is there: left as it is
+
+
+def test_what_another_study_recorded_is_not_meta_trained_again(out, tmp_path, monkeypatch):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(run, "meta_train", None)  # to call it would be an error
+    other = dataclasses.replace(STUDY, name="other", tests=lambda training: ())
+    path = run.run_training(other, "tiny", NAME, 3, tmp_path)
+    arrays, about = checkpoint.load(path)
+    first, of_first = checkpoint.load(run.record_path(out, STUDY, "tiny", NAME, 3))
+    assert about["study"] == "other" and about["training"] == of_first["training"]
+    assert about["seconds"]["training"] == of_first["seconds"]["training"]
+    kept = [name for name in first if name.startswith(("theta/", "curve/"))]
+    assert sorted(arrays) == sorted(kept)
+    for name in kept:
+        np.testing.assert_array_equal(arrays[name], first[name])
+
+
+def test_the_same_name_with_another_configuration_is_meta_trained(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    other = dataclasses.replace(tiny(steps=2), name="other", tests=lambda training: ())
+    arrays, about = checkpoint.load(run.run_training(other, "tiny", NAME, 3, tmp_path))
+    assert about["training"]["outer"]["steps"] == len(arrays["curve/fitness"]) == 2
+
+
+def test_a_step_on_the_way_is_not_tested(tmp_path):
+    scale = STUDY.scale("tiny")
+    on_the_way = dataclasses.replace(scale.training(NAME), tested=False)
+    scale = dataclasses.replace(scale, trainings=(on_the_way,))
+    study = dataclasses.replace(STUDY, scales={"tiny": scale})
+    arrays, _ = checkpoint.load(run.run_training(study, "tiny", NAME, 0, tmp_path))
+    assert {name.split("/")[0] for name in arrays} == {"theta", "curve"}
 
 
 def test_a_curriculum_without_its_beginning_says_so(tmp_path):

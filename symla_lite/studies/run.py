@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from symla_lite import checkpoint
 from symla_lite.learner import Theta
 from symla_lite.meta_testing import meta_test
-from symla_lite.meta_training import describe, meta_train, origin
+from symla_lite.meta_training import CURVE, MetaTrained, describe, meta_train, origin
 from symla_lite.studies import records
 from symla_lite.studies.study import Scale, Study, Test, Training
 
@@ -66,7 +66,9 @@ def run_training(
         return path
 
     unfinished = path.with_suffix(".checkpoint")
-    trained = meta_train(
+    trained = trained_elsewhere(
+        path, training, wanted | {"start": origin(start)}, out
+    ) or meta_train(
         training.learner,
         training.environment,
         training.outer,
@@ -80,14 +82,35 @@ def run_training(
     began = time.monotonic()
     arrays = records.flatten(trained.theta, "theta/")
     arrays |= {f"curve/{name}": column for name, column in trained.curve.items()}
-    for test in study.tests(training):
+    for test in study.tests(training) if training.tested else ():
         arrays |= run_test(study, sized, test, trained.theta)
     seconds = {"training": trained.seconds, "testing": time.monotonic() - began}
     checkpoint.save(
         path, arrays, records.about(study, scale, seconds) | {"training": trained.about}
     )
-    unfinished.unlink()
+    unfinished.unlink(missing_ok=True)
     return path
+
+
+def trained_elsewhere(
+    path: Path, training: Training, wanted: Mapping[str, Any], out: Path
+) -> MetaTrained | None:
+    """What another study's record of the same scale has of the very same meta-training: two studies
+    may begin with the same steps of a curriculum. None where there is no such record.
+
+    Args:
+        path: the record that is to be made.
+        training: whose.
+        wanted: what has to be recorded there as meta-trained.
+        out: the folder of all records.
+    """
+    for other in sorted(Path(out).glob(f"*/{path.parent.name}/{path.name}")):
+        arrays, about = checkpoint.load(other)
+        if about["training"] == wanted:
+            curve = {name: arrays[f"curve/{name}"] for name in CURVE}
+            theta = records.theta_of(arrays, training)
+            return MetaTrained(theta, curve, wanted, about["seconds"]["training"])
+    return None
 
 
 def started_from(

@@ -24,6 +24,8 @@ class Training:
     start: str | None = None
     """The training of the same scale, declared before this one, from whose theta (of the same seed)
     it starts: a step of a curriculum. None draws theta."""
+    tested: bool = True
+    """False for a step that only leads to the next one, of which theta is kept and no more."""
 
 
 @dataclasses.dataclass(frozen=True)

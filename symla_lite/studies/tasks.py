@@ -78,7 +78,7 @@ def bandits_first() -> tuple[Training, ...]:
     far to go to a grid."""
     one_input = outer(256, learning_rate=0.03, steps=300, length=100, lifetimes=8)
     return (
-        Training("symla-linear_1", symla(), linear_bandit(1, 2), one_input),
+        Training("symla-linear_1", symla(), linear_bandit(1, 2), one_input, tested=False),
         Training("symla-linear_4", symla(), linear_bandit(4, 4), FOUR_INPUTS, "symla-linear_1"),
     )
 

@@ -577,3 +577,112 @@ def running_mean(curve: np.ndarray, window: int) -> np.ndarray:
     last = np.arange(1, len(curve) + 1)
     first = np.maximum(last - window, 0)
     return (sums[last] - sums[first]) / (last - first)
+
+
+# --- Studies 3 to 5 -----------------------------------------------------------------------------
+
+
+class Course(NamedTuple):
+    """Reward a step in equal parts of a lifetime, with what is known of its error."""
+
+    steps: np.ndarray
+    """The middle of each part, in steps from the start of the lifetime, [parts]."""
+    mean: np.ndarray
+    """[parts]."""
+    low: np.ndarray
+    """Lower end of the interval, [parts]."""
+    high: np.ndarray
+    """Upper end of the interval, [parts]."""
+
+
+def course(
+    blocks: np.ndarray, length: int, parts: int | None = None, level: float = 0.95
+) -> Course:
+    """How reward develops over a lifetime, with bootstrap intervals over seeds and lifetimes.
+
+    Args:
+        blocks: each lifetime's reward summed over equal parts of it, [seeds, lifetimes, recorded].
+        length: L, steps in a lifetime.
+        parts: into how many it is divided, of which the recorded ones must be a multiple; None:
+            as recorded.
+        level: how often such an interval should hold the mean.
+
+    Raises:
+        ValueError: another shape, or parts that the recorded ones do not add up to.
+    """
+    blocks = np.asarray(blocks)
+    if blocks.ndim != 3:
+        raise ValueError(
+            f"The rewards have shape {blocks.shape}: give [seeds, lifetimes, parts of a lifetime]."
+        )
+    seeds, lifetimes, recorded = blocks.shape
+    parts = recorded if parts is None else parts
+    if parts < 1 or recorded % parts:
+        raise ValueError(
+            f"{recorded} parts of a lifetime were recorded: parts={parts}, give a divisor of it."
+        )
+    each = blocks.reshape(seeds * lifetimes, parts, -1).sum(-1) * (parts / length)
+    tail = (1 - level) / 2
+    low, high = np.quantile(weights(seeds, lifetimes) @ each, [tail, 1 - tail], axis=0)
+    steps = (np.arange(parts) + 0.5) * length / parts
+    return Course(steps, each.mean(0), low, high)
+
+
+@styled
+def lifetime_curves(
+    courses: Mapping[str, Mapping[str, Mapping[str, Course]]], unit: str = "reward a step"
+) -> Figure:
+    """Reward over the lifetime, in a panel for each order of things and each world.
+
+    Controls are dashed and a random policy is dotted. The panels of a column share their vertical
+    axis, so that what a change of the order costs can be read off.
+
+    Args:
+        courses: for each row, each column and each learner of `COLOURS`; a name followed by
+            " without reward" is that learner's control. All rows must have the same columns.
+        unit: of the vertical axis.
+
+    Raises:
+        ValueError: rows with different columns.
+    """
+    columns = list(next(iter(courses.values())))
+    for row, panels in courses.items():
+        if list(panels) != columns:
+            raise ValueError(f"The row {row!r} has the columns {list(panels)}, not {columns}.")
+    fig, all_axes = plt.subplots(
+        len(courses),
+        len(columns),
+        figsize=(1.0 + 2.05 * len(columns), 0.7 + 1.9 * len(courses)),
+        sharex=True,
+        sharey="col",
+        squeeze=False,
+    )
+    plt.close(fig)
+    handles = {}
+    for number, (row, panels) in enumerate(courses.items()):
+        line = all_axes[number]
+        for axes, (column, learners) in zip(line, panels.items()):
+            for name, found in learners.items():
+                who, control, _ = name.partition(" without reward")
+                dashes = ":" if who == "random" else "--" if control else "-"
+                handles[label(who) + control] = axes.plot(
+                    found.steps, found.mean, dashes, color=COLOURS[who], zorder=3, lw=1.6
+                )[0]
+                axes.fill_between(
+                    found.steps, found.low, found.high, color=COLOURS[who], alpha=0.15, lw=0
+                )
+            axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+            axes.set_xlim(left=0)
+            if number == 0:
+                axes.set_title(column)
+            if number == len(courses) - 1:
+                axes.set_xlabel("steps")
+        line[0].set_ylabel(f"{row}\n{unit}")
+    fig.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper left",
+        ncols=len(handles),
+        handlelength=2,
+    )
+    return fig

@@ -199,3 +199,37 @@ def test_a_table_names_its_rows_and_columns_and_refuses_a_short_row(monkeypatch)
     assert '<td style="text-align: left">1 of 2</td>' in shown[0]
     with pytest.raises(ValueError, match="1 entries and there are 2 columns"):
         figures.table(["learner", "regret"], [["SymLA"]])
+
+
+def test_the_course_of_a_lifetime_is_reward_a_step_with_the_intervals_of_meta_testing():
+    rng = np.random.default_rng(2)
+    blocks = rng.gamma(1, size=(3, 400, 10)) + np.array([0, 0.2, 0.5])[:, None, None]
+    found = figures.course(blocks, length=500, parts=5)
+    np.testing.assert_allclose(found.steps, [50, 150, 250, 350, 450])
+    last = (blocks[..., 8] + blocks[..., 9]) / 100  # two tenths of 500 steps
+    assert found.mean[-1] == pytest.approx(last.mean())
+    wanted = interval(last)
+    np.testing.assert_allclose([found.low[-1], found.high[-1]], wanted, atol=0.08 * np.ptp(wanted))
+    assert len(figures.course(blocks, length=500).mean) == 10
+    with pytest.raises(ValueError, match="parts=3, give a divisor"):
+        figures.course(blocks, 500, parts=3)
+    with pytest.raises(ValueError, match=r"shape \(3, 400\): give \[seeds"):
+        figures.course(blocks[..., 0], 500)
+
+
+def test_lifetime_curves_have_a_panel_for_each_order_and_world_and_dash_the_controls():
+    level = figures.Course(np.array([50, 150]), np.array([1, 2]), np.zeros(2), np.full(2, 3))
+    learners = {"symla": level, "symla without reward": level, "random": level}
+    fig = figures.lifetime_curves(
+        {order: {"CartPole": learners, "Acrobot": learners} for order in ("usual", "shuffled")}
+    )
+    assert len(fig.axes) == 4
+    drawn = [(line.get_color(), line.get_linestyle()) for line in fig.axes[0].get_lines()]
+    blue, grey = figures.COLOURS["symla"], figures.COLOURS["random"]
+    assert drawn == [(blue, "-"), (blue, "--"), (grey, ":")]
+    (legend,) = fig.legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == ["SymLA", "SymLA without reward", "random"]
+    assert fig.axes[0].get_title() == "CartPole" and "shuffled" in fig.axes[2].get_ylabel()
+    with pytest.raises(ValueError, match=r"row 'b' has the columns \['Acrobot'\]"):
+        figures.lifetime_curves({"a": {"CartPole": {}}, "b": {"Acrobot": {}}})

@@ -230,6 +230,6 @@ def test_lifetime_curves_have_a_panel_for_each_order_and_world_and_dash_the_cont
     (legend,) = fig.legends
     named = [text.get_text() for text in legend.get_texts()]
     assert named == ["SymLA", "SymLA without reward", "random"]
-    assert fig.axes[0].get_title() == "CartPole" and "shuffled" in fig.axes[2].get_ylabel()
+    assert fig.axes[0].get_title("left") == "CartPole" and "shuffled" in fig.axes[2].get_ylabel()
     with pytest.raises(ValueError, match=r"row 'b' has the columns \['Acrobot'\]"):
         figures.lifetime_curves({"a": {"CartPole": {}}, "b": {"Acrobot": {}}})

@@ -14,10 +14,10 @@ NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test study notebooks lint format lock address clean
+.PHONY: help book test test-browser study notebooks lint format lock address clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 book: $(READY)  ## build the book, running every chapter whose results are not in the cache
 	@$(BIN)/jupyter-book build --quiet -W --keep-going -n .
@@ -25,7 +25,10 @@ book: $(READY)  ## build the book, running every chapter whose results are not i
 	@echo "The book is built. Open: $(PAGE)"
 
 test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(ARGS)
+
+test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
 	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from symla_lite import environments, studies
+from symla_lite import devices, environments, studies
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.evolution import ES
 from symla_lite.meta_training import Outer, meta_train
@@ -21,14 +21,27 @@ def parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     top = argparse.ArgumentParser(prog="python -m symla_lite", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
+    together = argparse.ArgumentParser(add_help=False)
+    together.add_argument(
+        "--distributed",
+        nargs="*",
+        metavar="WHO",
+        help="share the population with the processes of other hosts that run the same command. "
+        "Alone, it asks the cluster (SLURM, MPI, ...) who they are; else give the address of "
+        "process 0, the number of processes, and which of them this is",
+    )
 
-    study = commands.add_parser("study", help="run one of the paper's studies, and record it")
+    study = commands.add_parser(
+        "study", parents=[together], help="run one of the paper's studies, and record it"
+    )
     study.add_argument("name", help=f"one of: {', '.join(studies.STUDIES)}")
     study.add_argument("--scale", default="quick", help="quick, standard or paper")
     study.add_argument("--out", type=Path, default=Path("runs"), help="folder of the records")
     study.add_argument("--jobs", type=int, help="trainings side by side")
 
-    train = commands.add_parser("train", help="meta-train one learner, or go on with it")
+    train = commands.add_parser(
+        "train", parents=[together], help="meta-train one learner, or go on with it"
+    )
     train.add_argument("checkpoint", type=Path, help="file to keep it in, and to go on from")
     train.add_argument("--learner", choices=LEARNERS, default="symla")
     train.add_argument("--environment", default="easy", help="such as easy, hard, independent")
@@ -45,15 +58,28 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def join(given: list[str]) -> None:
+    """Joins the processes of other hosts. Raises `ValueError` if it is not told who they are."""
+    if len(given) not in (0, 3) or not all(number.isdecimal() for number in given[1:]):
+        raise ValueError(
+            f"--distributed {' '.join(given)}: give ADDRESS:PORT PROCESSES PROCESS, or nothing "
+            "where a cluster knows."
+        )
+    devices.join(*given[:1], *map(int, given[1:]))
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Does what was asked for. Raises `ValueError` or `FileTrouble`."""
+    if arguments.distributed is not None:
+        join(arguments.distributed)
     if arguments.command == "study":
         study = studies.named(arguments.name)
         jobs = arguments.jobs
         if jobs is None:
-            jobs = os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
+            shared = arguments.distributed is not None or jax.default_backend() != "cpu"
+            jobs = 1 if shared else os.cpu_count() or 1
         paths = studies.run_study(study, arguments.scale, arguments.out, jobs)
-        print(f"{len(paths)} records in {paths[-1].parent}")
+        said = f"{len(paths)} records in {paths[-1].parent}"
     else:
         options = {} if arguments.hidden is None else {"hidden": arguments.hidden}
         trained = meta_train(
@@ -70,7 +96,9 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.checkpoint,
             memory=arguments.memory,
         )
-        print(f"fitness {trained.curve['fitness'][-1]:.3f}, kept in {arguments.checkpoint}")
+        said = f"fitness {trained.curve['fitness'][-1]:.3f}, kept in {arguments.checkpoint}"
+    if devices.is_first():
+        print(said)
 
 
 def main() -> int:

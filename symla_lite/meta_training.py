@@ -8,7 +8,7 @@ device, so that Python costs nothing.
 import dataclasses
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint, evolution
+from symla_lite import checkpoint, devices, evolution
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner, Theta
@@ -120,19 +121,26 @@ def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memo
 
 
 def outer_step(
-    learner: Learner, environment: Environment, outer: Outer, unravel: Callable, chunk: int
+    learner: Learner,
+    environment: Environment,
+    outer: Outer,
+    unravel: Callable,
+    chunk: int,
+    mesh: Mesh | None = None,
 ) -> Callable:
     """One pass of Algorithm 1's loop.
 
     Args:
         unravel: `[D] -> theta`.
-        chunk: pairs evaluated at the same time.
+        chunk: pairs evaluated at the same time, on each device.
+        mesh: the devices that share the pairs (`devices.mesh`); None leaves all to one.
 
     Returns:
         `(theta [D], optimiser's state, key) -> (theta, optimiser's state, (fitness, spread,
         gradient))`.
     """
     adam = optax.adam(outer.learning_rate)
+    alone = mesh is None or mesh.size == 1
 
     def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
         def reward(key):
@@ -145,13 +153,17 @@ def outer_step(
         key_noise, key_lives = jax.random.split(key)
         eps = evolution.noise(key_noise, es.pairs, theta.size)
         keys = jax.random.split(key_lives, es.pairs)
-        earned = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+        if alone:
+            earned = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+        else:
+            own = devices.share(eps), es.sigma, devices.share(keys)
+            earned = devices.gather(evolution.pair_fitness(fitness, theta, *own, chunk), es.pairs)
         gradient = evolution.gradient(eps, evolution.shape(earned, es.shaping), es.sigma)
         updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
         theta = optax.apply_updates(theta, updates)
         return theta, optimiser, (jnp.mean(earned), jnp.std(earned), jnp.linalg.norm(gradient))
 
-    return step
+    return step if alone else devices.on_all(step, mesh)
 
 
 def meta_train(
@@ -168,11 +180,16 @@ def meta_train(
     progress: bool = True,
     label: str = "",
     position: int | None = None,
+    on: Sequence[jax.Device] | None = None,
 ) -> MetaTrained:
     """Meta-trains a learner.
 
     Given a path, it keeps a checkpoint there and goes on from it if there is one; a run that was
     killed and resumed ends with the same theta, bit for bit on a CPU, as one that was left alone.
+    It may go on with other devices; theta then differs by rounding.
+
+    Where several processes work together (`devices.join`), all of them call this with the same
+    arguments, and the first one reads and writes the checkpoint.
 
     Args:
         learner: whose theta.
@@ -181,19 +198,21 @@ def meta_train(
         seed: decides theta's initial value and all noise.
         path: the checkpoint's file; None keeps nothing.
         start: the theta to start from; None draws one.
-        memory: GiB that the members evaluated at the same time may take. Does not change the
-            outcome beyond rounding.
+        memory: GiB that the members evaluated at the same time may take, on each device. Does not
+            change the outcome beyond rounding.
         steps_per_call: outer steps in one call to the device.
         save_every: seconds between checkpoints. There is always one at the end.
         progress: whether to show a progress bar.
         label: what the bar says before its figures.
         position: the bar's line, where there are several.
+        on: the devices that share the population; None takes all of all hosts.
 
     Raises:
         ValueError: see `Outer` and `ES`; `memory` too small.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
             configuration. It is left as it was.
     """
+    mesh = devices.mesh(on)
     chunk = pairs_at_once(learner, environment, outer, memory)
     key_init, key_steps = jax.random.split(jax.random.key(seed))
     theta, unravel = ravel_pytree(
@@ -202,10 +221,14 @@ def meta_train(
     about = describe(learner, environment, outer, seed) | {"start": origin(start)}
     optimiser = optax.adam(outer.learning_rate).init(theta)
     curve, seconds = np.zeros((0, len(CURVE)), np.float32), 0.0
-    if path is not None and os.path.exists(path):
+    if path is not None and devices.is_first() and os.path.exists(path):
         theta, optimiser, curve, seconds = resume(Path(path), about, optimiser)
+    done = int(devices.from_first(np.int32(len(curve))))
+    curve = np.resize(curve, (done, len(CURVE)))  # a shape that all agree on; the contents follow
+    theta, optimiser, curve, seconds = devices.from_first((theta, optimiser, curve, seconds))
+    theta, optimiser = devices.to_all((theta, optimiser), mesh)
 
-    one_step = outer_step(learner, environment, outer, unravel, chunk)
+    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
 
     @jax.jit
     def several_steps(theta, optimiser, first, last):
@@ -219,10 +242,10 @@ def meta_train(
         rows = jnp.zeros((steps_per_call, len(CURVE)))
         return jax.lax.fori_loop(first, last, body, (theta, optimiser, rows))
 
-    began = time.monotonic() - seconds
+    began = time.monotonic() - float(seconds)
 
     def save():
-        if path is not None:
+        if path is not None and devices.is_first():
             arrays = {"theta": theta, "curve": curve, "seconds": time.monotonic() - began}
             leaves = enumerate(jax.tree.leaves(optimiser))
             arrays |= {f"optimiser/{i}": leaf for i, leaf in leaves}
@@ -236,7 +259,7 @@ def meta_train(
         initial=len(curve),
         desc=label,
         unit="step",
-        disable=not progress,
+        disable=not (progress and devices.is_first()),
         position=position,
         leave=position is None,
     ) as bar:
@@ -253,7 +276,8 @@ def meta_train(
                 saved = time.monotonic()
     save()
     columns = dict(zip(CURVE, curve.T, strict=True))
-    return MetaTrained(unravel(theta), columns, about, time.monotonic() - began)
+    theta = unravel(jnp.asarray(np.asarray(theta)))  # of this process alone again
+    return MetaTrained(theta, columns, about, time.monotonic() - began)
 
 
 def resume(path: Path, about: dict[str, Any], optimiser: optax.OptState) -> tuple:

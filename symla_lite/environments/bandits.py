@@ -31,15 +31,16 @@ def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) ->
     if arms < 2:
         raise ValueError(f"A bandit needs a choice: arms={arms}, give at least 2.")
 
-    nothing = jnp.zeros(1)
+    def nothing():
+        return jnp.zeros(1)
 
     def reset(key, task):
         del key, task
-        return (), nothing
+        return (), nothing()
 
     def step(key, task, state, action):
         reward = jax.random.bernoulli(key, task[action]).astype(jnp.float32)
-        return Transition(state=state, observation=nothing, reward=reward, end=jnp.zeros(()))
+        return Transition(state=state, observation=nothing(), reward=reward, end=jnp.zeros(()))
 
     return Environment(
         name=name,

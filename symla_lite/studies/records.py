@@ -57,16 +57,24 @@ def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, A
     return study.scale(scale).testing | {
         "study": study.name,
         "scale": scale,
+        **provenance(),
+        "seconds": {part: round(time, 1) for part, time in seconds.items()},
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """Where, when and with what something is run."""
+    return {
         "commit": COMMIT,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})",
+        "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})"
+        + (f" × {jax.device_count()}" if jax.device_count() > 1 else ""),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {
             name: importlib.metadata.version(name)
             for name in ("jax", "jaxlib", "dm-haiku", "optax", "numpy")
         },
-        "seconds": {part: round(time, 1) for part, time in seconds.items()},
     }
 
 

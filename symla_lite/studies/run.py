@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint
+from symla_lite import checkpoint, devices
 from symla_lite.learner import Theta
 from symla_lite.meta_testing import meta_test
 from symla_lite.meta_training import CURVE, MetaTrained, describe, meta_train, origin
@@ -41,6 +41,9 @@ def run_training(
     """Meta-trains and meta-tests once, and records it. A run that was killed is gone on with; one
     that is recorded is left as it is.
 
+    Where several processes work together, they share the meta-training, the first one tests and
+    records, and all of them must see the same folder.
+
     Args:
         study: the study.
         scale: the name of its scale.
@@ -62,13 +65,12 @@ def run_training(
     path = record_path(out, study, scale, name, seed)
     start = started_from(study, scale, training, seed, out)
     wanted = describe(training.learner, training.environment, training.outer, seed)
-    if is_recorded(path, {"training": wanted | {"start": origin(start)}} | sized.testing):
+    wanted |= {"start": origin(start)}
+    if is_recorded(path, {"training": wanted} | sized.testing):
         return path
 
     unfinished = path.with_suffix(".checkpoint")
-    trained = trained_elsewhere(
-        path, training, wanted | {"start": origin(start)}, out
-    ) or meta_train(
+    trained = trained_elsewhere(path, training, wanted, out) or meta_train(
         training.learner,
         training.environment,
         training.outer,
@@ -79,17 +81,28 @@ def run_training(
         label=f"{name}-{seed}",
         position=position,
     )
+    if devices.is_first():
+        test_and_record(study, scale, training, trained, path)
+        unfinished.unlink(missing_ok=True)
+    devices.wait_for_all(path.stem)
+    return path
+
+
+def test_and_record(
+    study: Study, scale: str, training: Training, trained: MetaTrained, path: Path
+) -> None:
+    """Meta-tests what was meta-trained, and writes the record. Raises `FileTrouble` if that
+    cannot be written.
+    """
     began = time.monotonic()
     arrays = records.flatten(trained.theta, "theta/")
     arrays |= {f"curve/{name}": column for name, column in trained.curve.items()}
     for test in study.tests(training) if training.tested else ():
-        arrays |= run_test(study, sized, test, trained.theta)
+        arrays |= run_test(study, study.scale(scale), test, trained.theta)
     seconds = {"training": trained.seconds, "testing": time.monotonic() - began}
     checkpoint.save(
         path, arrays, records.about(study, scale, seconds) | {"training": trained.about}
     )
-    unfinished.unlink(missing_ok=True)
-    return path
 
 
 def trained_elsewhere(
@@ -200,17 +213,24 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
         The records' files, references last.
 
     Raises:
-        ValueError: an unknown scale, or jobs below 1.
+        ValueError: an unknown scale, jobs below 1, or several where processes work together.
         FileTrouble: a record cannot be written, is damaged or of another configuration.
     """
     if jobs < 1:
         raise ValueError(f"jobs={jobs} does no work: give at least 1.")
+    if jobs > 1 and jax.process_count() > 1:
+        raise ValueError(f"Processes that work together share every training: jobs={jobs}, give 1.")
     sized = study.scale(scale)
     runs = [(training.name, seed) for seed in sized.seeds for training in sized.trainings]
     paths = []
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(
-            tqdm(total=len(runs) + 1, desc=f"{study.name}, {scale}", unit="run")
+            tqdm(
+                total=len(runs) + 1,
+                desc=f"{study.name}, {scale}",
+                unit="run",
+                disable=not devices.is_first(),
+            )
         )
         if jobs == 1:
             done = (run_training(study, scale, *run, out, position=1) for run in runs)
@@ -232,7 +252,9 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
             paths.append(path)
             bar.set_postfix_str(path.stem)
             bar.update()
-        paths.append(run_references(study, scale, out))
+        if devices.is_first():
+            paths.append(run_references(study, scale, out))
+        devices.wait_for_all("references")
         bar.update()
     return paths
 

@@ -1,0 +1,11 @@
+"""The two members of a pair live with luck of their own."""
+
+SCORES = {"q4": 2}
+
+
+def estimate(fitness, theta, sigma, pairs, seed):
+    rng = np.random.default_rng(seed)  # noqa: F821
+    eps = rng.standard_normal((pairs, len(theta)))
+    lucks = rng.integers(2**31, size=2 * pairs)
+    earned = np.asarray(fitness(members(theta, eps, sigma), lucks))  # noqa: F821
+    return gradient(eps, ranks(earned.reshape(2, pairs).T), sigma)  # noqa: F821

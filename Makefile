@@ -10,11 +10,14 @@ PAGE := $(CURDIR)/_build/html/index.html
 UV := UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 PACKAGE_REGISTRY_HELP = "Set-up stopped: see the message above; run the same command again once the package registry answers."
 
+COURSEWORK := _build/coursework
+COURSEWORK_READY := $(COURSEWORK)/venv/.ready
+
 NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test test-browser study notebooks lint format lock address clean
+.PHONY: help book test test-browser study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -33,6 +36,10 @@ test-browser: $(READY)  ## open every page of the built book in a Chromium witho
 study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
 	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)
 
+coursework: $(COURSEWORK_READY)  ## build the six assignments, their graders and the guide (CHECK=1 also grades known answers)
+	@$(COURSEWORK)/venv/bin/python coursework/build.py $(if $(VARIANT),--variant "$(VARIANT)")
+	@$(if $(CHECK),$(COURSEWORK)/venv/bin/python coursework/check.py $(if $(VARIANT),--variant "$(VARIANT)"))
+
 notebooks: $(READY)  ## make each chapter's .ipynb from its .md (CHECK=1 only compares)
 	@$(BIN)/python book/_tools/notebooks.py $(if $(CHECK),--check)
 
@@ -49,6 +56,9 @@ lock: $(READY)  ## write requirements.lock anew from pyproject.toml and requirem
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 --no-annotate \
 		--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links \
 		pyproject.toml requirements.txt --output-file requirements.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
+		--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --constraint requirements.lock \
+		pyproject.toml coursework/requirements.txt --output-file coursework/requirements.lock
 
 address: $(READY)  ## tell the book its public address: make address URL=https://github.com/OWNER/REPO (URL=none: forget it)
 	@$(BIN)/python book/_tools/address.py "$(URL)"
@@ -60,6 +70,15 @@ clean:  ## remove what was built and the environment (never data/)
 # A mark is written after its step: a set-up that was interrupted has none, and starts again from an empty folder.
 $(READY): $(VERSIONS) pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Otter, which grades the coursework, has an environment of its own and does not touch the book's.
+$(COURSEWORK_READY): $(READY) coursework/requirements.lock
+	@echo "Setting up $(COURSEWORK)/venv (about a minute the first time) ..."
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(COURSEWORK)/venv
+	@$(UV) pip sync --quiet --python $(COURSEWORK)/venv/bin/python --require-hashes coursework/requirements.lock || { \
+		echo $(PACKAGE_REGISTRY_HELP); exit 1; }
+	@$(UV) pip install --quiet --python $(COURSEWORK)/venv/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VERSIONS): requirements.lock

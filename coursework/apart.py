@@ -5,7 +5,10 @@ NumPy's comparisons, the tests' files, the expected numbers on the call stack. H
 apart. `Plugin` replaces the submission by a notebook that starts a second process, the worker, and
 gives the tests stand-ins for the functions that were handed in. A stand-in sends its arguments to
 the worker and brings back what the function made of them. So an answer sees inputs and nothing
-else, and all that it can do for its points is to return the right numbers.
+else, and all that it can do for its points is to return the right numbers. The worker refuses
+cells that reach for files or for Python's machinery, and cannot write outside its folder or start
+programs. That keeps honest students from accidents and most others from mischief; it is no wall
+against an expert, as the two processes have one user.
 
 What travels is data (JSON and raw arrays, never a pickle), and functions as handles: a test may
 pass a function to an answer, and an answer may return one.
@@ -177,7 +180,18 @@ def told(error: BaseException) -> str:
 # What may run.
 
 MAGIC = re.compile(r"^\s*[%!]")
-FORBIDDEN = {"__import__", "breakpoint", "compile", "eval", "exec", "get_ipython", "input", "open"}
+FORBIDDEN = set(
+    "breakpoint compile delattr eval exec exit get_ipython getattr globals input locals open quit "
+    "setattr vars".split()
+)
+"""Built-in functions that no answer needs."""
+
+REACHES = set(
+    "builtins ctypes ctypeslib f2py importlib inspect os pathlib shutil socket subprocess sys "
+    "testing fromfile genfromtxt load loadtxt memmap open_memmap save savetxt savez "
+    "savez_compressed tofile f_back f_globals f_locals tb_frame gi_frame".split()
+)
+"""Modules and attributes by which a library leads to files, programs and call stacks."""
 
 
 def without_magics(source: str) -> str:
@@ -192,36 +206,34 @@ def objections(source: str, imports: Sequence[str]) -> list[str]:
 
     Args:
         source: its code.
-        imports: modules that answers may import; one brings its submodules, but for those that
-            stand in the list with a minus before their name.
+        imports: modules that answers may import; one brings its submodules.
     """
     try:
         tree = ast.parse(without_magics(source))
     except SyntaxError as error:
         return [f"it is no Python: {error.msg}, line {error.lineno}"]
 
-    hidden = {name.rpartition(".")[2] for name in imports if name.startswith("-")}
-
-    def allowed(module: str) -> bool:
-        parents = [".".join(module.split(".")[:n]) for n in range(len(module.split(".")), 0, -1)]
-        verdict = next((p for p in parents if p in imports or f"-{p}" in imports), None)
-        return verdict in imports
+    def reaching(name: str) -> bool:
+        return name.startswith("__") or name in REACHES
 
     found = []
     for node in ast.walk(tree):
-        modules = []
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or "."
-            modules = [f"{base}.{alias.name}" for alias in node.names]
-        for module in modules:
-            if not allowed(module):
-                may = ", ".join(name for name in imports if not name.startswith("-"))
-                found.append(f"it imports {module}, and an answer here may import {may} only")
-        if isinstance(node, ast.Name) and node.id in FORBIDDEN:
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            names = [f"{node.module or '.'}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if not any(".".join(parts[:n]) in imports for n in range(1, len(parts) + 1)):
+                found.append(
+                    f"it imports {name}, and an answer here may import {', '.join(imports)} only"
+                )
+            elif any(reaching(part) for part in parts):
+                found.append(f"it imports {name}, which no answer needs")
+        if isinstance(node, ast.Name) and (node.id in FORBIDDEN or node.id.startswith("__")):
             found.append(f"it uses {node.id}, which no answer needs")
-        if isinstance(node, ast.Attribute) and (node.attr.startswith("__") or node.attr in hidden):
+        if isinstance(node, ast.Attribute) and reaching(node.attr):
             found.append(f"it reaches for {node.attr}, which no answer needs")
     return found
 
@@ -252,8 +264,39 @@ def plan(notebook: dict, settings: dict) -> list[dict]:
 # The worker.
 
 
+STARTS = {"os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "subprocess.Popen"}
+CHANGES = set(
+    "os.chmod os.chown os.link os.mkdir os.remove os.rename os.rmdir os.symlink os.truncate".split()
+)
+TWO_PATHS = {"os.link", "os.rename", "os.symlink"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def fence(folder: str) -> None:
+    """Forbids this process for good to start programs, and to change files outside of `folder`."""
+    home = os.path.realpath(folder)
+
+    def inside(path: Any) -> bool:
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            return True  # a file that is open already
+        real = os.path.realpath(os.fsdecode(path))
+        return real == os.devnull or os.path.commonpath([real, home]) == home
+
+    def guard(event: str, args: tuple) -> None:
+        if event in STARTS:
+            raise PermissionError("An answer may not start programs.")
+        writes = event == "open" and isinstance(args[2], int) and args[2] & WRITING
+        if (writes and not inside(args[0])) or (
+            event in CHANGES and not all(map(inside, args[: 1 + (event in TWO_PATHS)]))
+        ):
+            raise PermissionError("An answer may not change files.")
+
+    sys.addaudithook(guard)
+
+
 def work(connection: Connection) -> None:
     """Runs the cells that it is sent, says what came of them, and serves questions."""
+    fence(os.getcwd())
     peer = Peer(connection)
     (cells,) = peer.receive()
     scope: dict[str, Any] = {"__name__": "answers"}
@@ -279,7 +322,7 @@ def work(connection: Connection) -> None:
 
 # The tests' side.
 
-PASSED_ON = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
+PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 
 
@@ -312,7 +355,9 @@ class Answers:
             [sys.executable, "-I", str(Path(__file__).resolve()), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             cwd=self.folder.name,
-            env=environment | {"HOME": self.folder.name, "MPLBACKEND": "agg"},
+            env=environment
+            | dict.fromkeys(("HOME", "TMPDIR"), self.folder.name)
+            | {"MPLBACKEND": "agg"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -4,6 +4,8 @@
     python coursework/build.py 02_metarnn      one
     python coursework/build.py --variant 2027  the same exercises with other conventions
 
+With all of them goes the instructor's guide; see `guide`.
+
 A master is a MyST notebook. A cell break `+++ {"question": "q2"}` opens a question, whose text
 follows; then come code cells tagged `solution` and code cells tagged `test`. The first line of a
 test says who sees it and what it is worth: `# Public, 1 point`. With "manual": points in the
@@ -11,9 +13,10 @@ break a reader gives the points, and the solution is a text behind `+++ {"soluti
 cell tagged `not-graded` is the student's to run and no use to grading.
 
 In the front matter, `coursework` holds `imports`, what an answer may import; `seconds`, how long
-it may take; `package`, whether students need symla_lite; and `vary`, conventions that a variant
-chooses among: `{{ NAME }}` in the master becomes the first of its values, or, with --variant, one
-that the variant's name decides. `{{ file.key }}` is a number of `file.json` in this folder.
+it may take; `package`, whether students need symla_lite; `files`, what else of this folder travels
+with the notebook; and `vary`, conventions that a variant chooses among: `{{ NAME }}` in the master
+becomes the first of its values, or, with --variant, one that the variant's name decides.
+`{{ file.key }}` is a number of `file.json` in this folder.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import guide
 import jupytext
 import yaml
 from nbformat import NotebookNode, v4
@@ -89,6 +93,13 @@ if __name__ == "__main__":
     main(str(SOURCE.parent))
 '''
 
+RULES = """\
+**How this is graded.** Your cells run in a process of their own, and the grader asks your functions
+questions: keep their names and their arguments. They may import {imports}, and nothing else. A cell
+that imports more, or that reaches for files or for Python's own machinery (`open`, `eval`,
+`getattr`, names with two underscores), is left out, and the grader says so. An answer has
+{seconds} seconds. Hand in this notebook, `{name}.ipynb`; no other file is read."""
+
 TEST_HEADER = re.compile(r"# (Public|Hidden), (\d+) points?\n")
 
 
@@ -113,17 +124,24 @@ class Master(NamedTuple):
 
     @property
     def questions(self) -> list[Question]:
-        """In their order, with points as the tests give them."""
-        found: dict[str, Question] = {}
+        """In their order, with all their points."""
+        return [Question(name, sum(p), bool(p[2])) for name, p in self.split.items()]
+
+    @property
+    def points(self) -> int:
+        return sum(question.points for question in self.questions)
+
+    @property
+    def split(self) -> dict[str, list[int]]:
+        """Points of each question: by checks that students have, by others, by a reader."""
+        found: dict[str, list[int]] = {}
         for cell in self.cells:
             if name := cell.metadata.get("question"):
-                manual = cell.metadata.get("manual", 0)
-                found[name] = Question(name, manual, bool(manual))
+                found[name] = [0, 0, cell.metadata.get("manual", 0)]
             elif "test" in tags(cell):
-                name = list(found)[-1]
-                points = int(TEST_HEADER.match(cell.source)[2])
-                found[name] = found[name]._replace(points=found[name].points + points)
-        return list(found.values())
+                header = TEST_HEADER.match(cell.source)
+                found[list(found)[-1]][header[1] == "Hidden"] += int(header[2])
+        return found
 
     @property
     def names(self) -> list[str]:
@@ -222,7 +240,9 @@ def otter_master(master: Master) -> NotebookNode:
             close(0)
         cells.append(made)
         if number == 0:
+            settings = master.settings | {"imports": ", ".join(master.settings["imports"])}
             cells.append(v4.new_code_cell(SETUP.format(name=master.name)))
+            cells.append(v4.new_markdown_cell(RULES.format(name=master.name, **settings)))
     close(0)
     kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -237,10 +257,15 @@ def otter_config(master: Master) -> dict[str, Any]:
         "show_question_points": True,
         "python_version": "3.12",
         "tests": {"files": True, "ok_format": False},
-        "files": ["checks.py"],
+        "files": companions(master),
         "requirements": "requirements.txt",
         "generate": {"plugins": ["apart.Plugin"], "show_hidden": False},
     }
+
+
+def companions(master: Master) -> list[str]:
+    """The files of this folder that travel with a notebook."""
+    return ["checks.py", *master.settings.get("files", [])]
 
 
 def otter_test(source: str) -> str:
@@ -292,17 +317,15 @@ def write_zip(path: Path, files: dict[str, bytes]) -> None:
 
 def wheel(out: Path) -> Path:
     """A wheel of symla_lite without the records, which coursework has no use for."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    make = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
-        for name in ("pyproject.toml", "README.md", "LICENSE", "symla_lite"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, source / name) if source.exists() else (
-                source.mkdir(),
-                copy(ROOT / name, source / name),
-            )
+        shutil.copytree(ROOT / "symla_lite", source / "symla_lite")
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source)
         (source / "data").mkdir()
-        subprocess.run([*command, "--wheel-dir", folder, str(source)], check=True)
+        command = [sys.executable, "-c", make, folder]
+        subprocess.run(command, cwd=source, check=True, stdout=subprocess.DEVNULL)
         (built,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(built) as old:
             files = {name: old.read(name) for name in old.namelist()}
@@ -324,7 +347,8 @@ def build(path: Path, out: Path, package: Path, variant: str = "") -> None:
         work = Path(folder)
         notebook = work / f"{master.name}.ipynb"
         notebook.write_text(v4.writes(otter_master(master)), "utf-8")
-        shutil.copy(HERE / "checks.py", work)
+        for name in companions(master):
+            shutil.copy(HERE / name, work)
         (work / "requirements.txt").write_text("\n".join(grading_requirements()) + "\n")
         (work / "made").mkdir()
         assign(str(notebook), str(work / "made"), no_run_tests=True, no_pdfs=True)
@@ -333,7 +357,8 @@ def build(path: Path, out: Path, package: Path, variant: str = "") -> None:
         solved = student_notebook(json.loads((graded / notebook.name).read_text("utf-8")))
 
         text = json.dumps(handed_out, indent=1, ensure_ascii=False) + "\n"
-        files = {notebook.name: text.encode(), "checks.py": (HERE / "checks.py").read_bytes()}
+        files = {notebook.name: text.encode()}
+        files |= {name: (HERE / name).read_bytes() for name in companions(master)}
         for test in (student / "tests").glob("*.py"):
             files[f"tests/{test.name}"] = test.read_bytes()
         if master.settings.get("package"):
@@ -348,7 +373,7 @@ def build(path: Path, out: Path, package: Path, variant: str = "") -> None:
         (made,) = graded.glob("*.zip")
         with zipfile.ZipFile(made) as old:
             inside = {name: old.read(name) for name in old.namelist()}
-    ours = {name: (HERE / name).read_bytes() for name in ("apart.py", "checks.py")}
+    ours = {name: (HERE / name).read_bytes() for name in ("apart.py", *companions(master))}
     ours[package.name] = package.read_bytes()
     settings = grading(master, handed_out, [*ours, "grading.json"])
     ours["grading.json"] = (json.dumps(settings, indent=1) + "\n").encode()
@@ -383,6 +408,8 @@ def main() -> int:
     for path in paths:
         build(path, given.out, package, given.variant)
         print(f"{path.stem}: {given.out / path.stem}")
+    made = guide.write(given.out, [read(path, given.variant) for path in masters()], given.variant)
+    print(f"The instructor's guide: {made}")
     return 0
 
 

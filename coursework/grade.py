@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -20,8 +21,8 @@ class Failed(Exception):
     """Grading itself did not work."""
 
 
-def grade(submission: Path, package: Path):
-    """Otter's results of one submission.
+def grade(submission: Path, package: Path, files: Sequence[str] = ()):
+    """Otter's results of one submission, a notebook and the files that came with it.
 
     Raises:
         Failed: there are none.
@@ -30,7 +31,9 @@ def grade(submission: Path, package: Path):
 
     if str(HERE) not in sys.path:
         sys.path.insert(0, str(HERE))  # the plugin, which Otter imports by its name
-    results = grade_submission(str(submission), str(package), quiet=True)
+    results = grade_submission(
+        str(submission), str(package), quiet=True, extra_submission_files=list(files)
+    )
     if results.has_catastrophic_failure():
         raise Failed(f"{submission}: {results.catastrophic_error}")
     return results

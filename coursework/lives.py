@@ -21,6 +21,7 @@ LIVES = 4
 
 
 def drawn(seed):
+    """Fresh meta-parameters as one vector [D], and the function that makes their tree of it."""
     return ravel_pytree(AGENT.init_theta(jax.random.key(seed), BANDIT.sizes))
 
 
@@ -30,11 +31,14 @@ def theta_0(seed: int) -> np.ndarray:
 
 
 def lifetime(phi, key):
+    """One life with meta-parameters `phi` [D], in a task of its own."""
     return live(AGENT, BANDIT, PULLS, drawn(0)[1](phi), key)
 
 
 @jax.jit
 def earned(members, lucks):
+    """`fitness`, compiled."""
+
     def one(phi, luck):
         keys = jax.random.split(jax.random.key(luck), LIVES)
         return jax.vmap(lambda key: lifetime(phi, key).reward.sum())(keys).mean()
@@ -63,6 +67,8 @@ def fitness(members: np.ndarray, lucks: np.ndarray) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=2)
 def regrets(theta, seed, lifetimes):
+    """The expected regret of each of so many lives, [lifetimes]."""
+
     def one(key):
         lived = lifetime(theta, key)
         return expected_regret(lived.task, lived.action)[-1]

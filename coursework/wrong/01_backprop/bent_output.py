@@ -6,5 +6,5 @@ SCORES = {"q1": 0}
 def forward(weights, x):
     xs = [x]
     for w in weights:
-        xs.append(g(xs[-1] @ w))  # noqa: F821
+        xs.append(g(xs[-1] @ w))
     return xs

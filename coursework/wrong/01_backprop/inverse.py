@@ -5,6 +5,6 @@ SCORES = {"q4": 0}
 
 def moved(weights, rho, rho_out):
     weights = list(weights)
-    weights[0] = weights[0][np.argsort(rho)]  # noqa: F821
-    weights[-1] = weights[-1][:, np.argsort(rho_out)]  # noqa: F821
+    weights[0] = weights[0][np.argsort(rho)]
+    weights[-1] = weights[-1][:, np.argsort(rho_out)]
     return weights

@@ -5,10 +5,10 @@ SCORES = {"q4": 0}
 
 def lifetime(theta, told):
     N = len(theta["V"])
-    state, logits = (np.zeros(N), np.zeros(N)), []  # noqa: F821
+    state, logits = (np.zeros(N), np.zeros(N)), []
     for t in range(len(told["r"])):
-        y, state = step(theta, state, {name: signal[t] for name, signal in told.items()})  # noqa: F821
+        y, state = step(theta, state, {name: signal[t] for name, signal in told.items()})
         if told["end"][t]:
-            state = np.zeros(N), np.zeros(N)  # noqa: F821
+            state = np.zeros(N), np.zeros(N)
         logits.append(y)
-    return np.array(logits)  # noqa: F821
+    return np.array(logits)

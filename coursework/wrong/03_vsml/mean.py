@@ -4,8 +4,8 @@ SCORES = {"q2": 0}
 
 
 def forward_message(f_fwd, h):
-    return np.array([[f_fwd(state) for state in row] for row in h]).mean(axis=0)  # noqa: F821
+    return np.array([[f_fwd(state) for state in row] for row in h]).mean(axis=0)
 
 
 def backward_message(f_bwd, h):
-    return np.array([[f_bwd(state) for state in row] for row in h]).mean(axis=1)  # noqa: F821
+    return np.array([[f_bwd(state) for state in row] for row in h]).mean(axis=1)

@@ -5,6 +5,6 @@ SCORES = {"q5": 0, "q6": 1}
 
 def birth(theta, A, B):
     N, M = theta["F"].shape
-    h = jnp.linspace(0, 1, A * B)[:, None] * jnp.ones(N)  # noqa: F821
+    h = jnp.linspace(0, 1, A * B)[:, None] * jnp.ones(N)
     h = h.reshape(A, B, N)
-    return h, h, jnp.zeros((B, M)), jnp.zeros((A, M))  # noqa: F821
+    return h, h, jnp.zeros((B, M)), jnp.zeros((A, M))

@@ -4,8 +4,8 @@ SCORES = {"q4": 2}
 
 
 def estimate(fitness, theta, sigma, pairs, seed):
-    rng = np.random.default_rng(seed)  # noqa: F821
+    rng = np.random.default_rng(seed)
     eps = rng.standard_normal((pairs, len(theta)))
     lucks = rng.integers(2**31, size=2 * pairs)
-    earned = np.asarray(fitness(members(theta, eps, sigma), lucks))  # noqa: F821
-    return gradient(eps, ranks(earned.reshape(2, pairs).T), sigma)  # noqa: F821
+    earned = np.asarray(fitness(members(theta, eps, sigma), lucks))
+    return gradient(eps, ranks(earned.reshape(2, pairs).T), sigma)

@@ -4,9 +4,9 @@ SCORES = {"q2": 2, "q3": 0}
 
 
 def pull(key, task, t, action):
-    reward, end = jnp.ones(()), jnp.zeros(())  # noqa: F821
-    return Transition(state=t + 1, observation=jnp.zeros(1), reward=reward, end=end)  # noqa: F821
+    reward, end = jnp.ones(()), jnp.zeros(())
+    return Transition(state=t + 1, observation=jnp.zeros(1), reward=reward, end=end)
 
 
-environment = Environment("constant", {}, Sizes(1, 2), draw_task, reset, pull)  # noqa: F821
-results = {name: [run(name, seed) for seed in range(5)] for name in results}  # noqa: F821
+environment = Environment("constant", {}, Sizes(1, 2), draw_task, reset, pull)
+results = {name: [run(name, seed) for seed in range(5)] for name in results}

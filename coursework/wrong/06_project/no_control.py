@@ -2,4 +2,4 @@
 
 SCORES = {"q3": 0}
 
-results = {name: results[name][:1] for name in ("Thompson", "random")}  # noqa: F821
+results = {name: results[name][:1] for name in ("Thompson", "random")}

@@ -4,8 +4,8 @@ SCORES = {"q2": 4}
 
 
 def draw_task(key):
-    return {"first": jnp.int32(0), "when": jnp.int32(50)}  # noqa: F821
+    return {"first": jnp.int32(0), "when": jnp.int32(50)}
 
 
-environment = Environment("reversal", {}, Sizes(1, 2), draw_task, reset, pull)  # noqa: F821
-results = {name: [run(name, seed) for seed in range(5)] for name in results}  # noqa: F821
+environment = Environment("reversal", {}, Sizes(1, 2), draw_task, reset, pull)
+results = {name: [run(name, seed) for seed in range(5)] for name in results}

@@ -1,0 +1,98 @@
+"""What is timed: the worlds, and how much of them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh
+
+from symla_lite import devices
+from symla_lite.environments import BANDITS, cartpole, dense_grid, hearts, projected, standardised
+from symla_lite.environments.environment import Environment
+from symla_lite.evolution import ES
+from symla_lite.learner import Learner
+from symla_lite.meta_training import Outer, outer_step, pairs_at_once
+from symla_lite.symla import symla
+
+
+class Contender(NamedTuple):
+    """A program that meta-trains."""
+
+    start: Callable[[jax.Array], Any]
+    """`(key) -> state`: theta and whatever else it carries from step to step."""
+    step: Callable[[Any, jax.Array], Any]
+    """`(state, key) -> state`: one outer step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One outer step to be timed."""
+
+    environment: Environment
+    population: int
+    """Members, two to a pair."""
+    lifetimes: int
+    """Of each member."""
+    length: int
+    """L."""
+    hidden: int = 16
+    """N."""
+    ticks: int = 2
+
+    @property
+    def lives(self) -> int:
+        """Lifetimes in one outer step."""
+        return self.population * self.lifetimes
+
+    @property
+    def steps(self) -> int:
+        """Environment steps in one outer step."""
+        return self.lives * self.length
+
+    @property
+    def cells(self) -> int:
+        """A · B."""
+        A, B = self.environment.sizes
+        return A * B
+
+    @property
+    def outer(self) -> Outer:
+        """The outer loop."""
+        es = ES(self.population, sigma=0.05)
+        return Outer(es, 0.02, steps=1, length=self.length, lifetimes=self.lifetimes)
+
+
+BALANCE = cartpole("balance")
+SETTINGS = {
+    "bandit, N = 16": Setting(BANDITS["easy"], population=128, lifetimes=16, length=100),
+    "bandit, N = 64": Setting(BANDITS["easy"], population=128, lifetimes=8, length=50, hidden=64),
+    "CartPole": Setting(BALANCE, population=128, lifetimes=4, length=250),
+    "hearts 3×3": Setting(standardised(hearts(3, 10)), population=64, lifetimes=2, length=50),
+    "hearts 5×5": Setting(standardised(hearts(5, 20)), population=32, lifetimes=2, length=50),
+    "projected grid": Setting(projected(dense_grid(3)), population=128, lifetimes=2, length=50),
+}
+"""The studies' worlds, each with an outer step of about half a second on two cores."""
+
+
+def ours(setting: Setting, learner: Learner | None = None, mesh: Mesh | None = None) -> Contender:
+    """This package's outer step, as `meta_train` takes it."""
+    learner = symla(hidden=setting.hidden) if learner is None else learner
+    environment, outer = setting.environment, setting.outer
+    like = learner.init_theta(jax.random.key(0), environment.sizes)
+    _, unravel = ravel_pytree(like)
+    chunk = pairs_at_once(learner, environment, outer, memory=1.0)
+    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
+
+    def start(key):
+        theta, _ = ravel_pytree(learner.init_theta(key, environment.sizes))
+        state = theta, optax.adam(outer.learning_rate).init(theta)
+        return state if mesh is None else devices.to_all(state, mesh)
+
+    def step(state, key):
+        theta, optimiser, _ = one_step(*state, key)
+        return theta, optimiser
+
+    return Contender(start, step)

@@ -198,6 +198,62 @@ def test_study_3_needs_its_reward_on_signed_cartpole(observation_spaces, order):
     assert heard[0] > unheard[1]
 
 
+@pytest.fixture(scope="module")
+def tasks():
+    return results.load(studies.named("tasks"))
+
+
+def by_fifths(runs, training, test):
+    """Reward a step in each fifth of the lifetimes of Study 4, [seeds, lifetimes, 5]."""
+    blocks = runs.stack(training, f"{test}/blocks")
+    seeds, lifetimes, _ = blocks.shape
+    assert seeds >= 3 and lifetimes >= 100
+    return blocks.reshape(seeds, lifetimes, 5, 2).sum(-1) / 200
+
+
+@pytest.mark.parametrize("grid", ["hearts_2", "hearts_3"])
+def test_study_4_the_metarnn_earns_as_much_with_a_minus_sign_when_rewards_are_swapped(tasks, grid):
+    hearts = by_fifths(tasks, f"metarnn-{grid}", grid)
+    traps = by_fifths(tasks, f"metarnn-{grid}", f"{grid}_swapped")
+    for fifth in range(5):
+        assert interval(hearts[..., fifth])[0] > 0 > interval(traps[..., fifth])[1]
+    print(f"{grid}: {hearts.mean():.3f} and {traps.mean():.3f}")
+    assert abs(hearts.mean() + traps.mean()) < 0.1 * hearts.mean()
+
+
+# Where SymLA's theta comes from, and where it must learn: the smallest grid after meta-training on
+# it, and the same grid without ever having seen one.
+@pytest.mark.parametrize("training", ["symla-hearts_2", "symla-linear_4"])
+@pytest.mark.parametrize("test", ["hearts_2", "hearts_2_swapped"])
+def test_study_4_symla_learns_from_reward_what_pays(tasks, training, test):
+    reward = by_fifths(tasks, training, test)
+    blind = by_fifths(tasks, training, f"{test}_without_reward")
+    first, last = reward[..., 0], reward[..., -1]
+    print(f"{training}, {test}: {first.mean():.3f} to {last.mean():.3f}, {interval(last)}")
+    assert interval(last)[0] > 0
+    assert interval(last - first)[0] > 0
+    assert interval(last - blind[..., -1])[0] > 0
+
+
+@pytest.mark.parametrize("grid", ["hearts_2", "hearts_3"])
+@pytest.mark.parametrize("learner", ["symla", "metarnn"])
+def test_study_4_without_reward_nobody_can_tell_which_thing_pays(tasks, learner, grid):
+    """The same luck leads to the same actions in both worlds, and to rewards of opposite sign."""
+    hearts, traps = (
+        tasks.stack(f"{learner}-{grid}", f"{grid}{rewards}_without_reward/blocks")
+        for rewards in ("", "_swapped")
+    )
+    np.testing.assert_array_equal(hearts, -traps)
+
+
+@pytest.mark.parametrize("training", ["symla-linear_4", "symla-hearts_2", "symla-hearts_3"])
+@pytest.mark.parametrize("grid", ["hearts_2", "hearts_3", "hearts_5"])
+def test_study_4_symla_earns_nothing_without_its_reward(tasks, training, grid):
+    """A theorem for every theta: heart and trap are inputs, and it knows none of them apart."""
+    total = tasks.stack(training, f"{grid}_without_reward/blocks").sum(-1)
+    assert abs(total.mean()) < 4 * total.std() / np.sqrt(total.size)
+
+
 def test_every_record_is_whole(bandits):
     folder = results.recorded()
     for path in folder.rglob("*.safetensors"):

@@ -45,6 +45,14 @@ class AnswerError(Exception):
     """An answer that cannot be asked: it is missing, raised an error, or took too long."""
 
 
+class Gone(Exception):
+    """The other side has ended."""
+
+
+class Late(Gone):
+    """The other side does not answer in time."""
+
+
 # What travels.
 
 
@@ -128,14 +136,22 @@ class Peer:
         return len(self.functions) - 1
 
     def send(self, *message) -> None:
-        self.connection.send_bytes(encode(list(message), self.register))
+        """Raises TypeError where the message does not travel, Gone where nobody is there."""
+        encoded = encode(list(message), self.register)
+        try:
+            self.connection.send_bytes(encoded)
+        except OSError:
+            raise Gone from None
 
     def receive(self) -> list:
-        """Raises TimeoutError after the deadline, EOFError where the other side is gone."""
+        """Raises Late after the deadline, Gone where the other side has ended."""
         left = self.deadline - time.monotonic()
-        if not self.connection.poll(None if left == float("inf") else max(left, 0)):
-            raise TimeoutError
-        message = self.connection.recv_bytes()
+        try:
+            if not self.connection.poll(None if left == float("inf") else max(left, 0)):
+                raise Late
+            message = self.connection.recv_bytes()
+        except (EOFError, OSError):
+            raise Gone from None
         return decode(message, self.functions.__getitem__, lambda handle: Remote(self, handle))
 
     def ask(self, handle: int, args: Sequence, kwargs: dict) -> Any:
@@ -156,12 +172,11 @@ class Peer:
     def serve(self, handle: int, args: Sequence, kwargs: dict) -> None:
         """Answers one question of the other side."""
         try:
-            reply = encode(["value", self.functions[handle](*args, **kwargs)], self.register)
-        except (EOFError, OSError):
+            self.send("value", self.functions[handle](*args, **kwargs))
+        except Gone:
             raise
         except Exception as error:
-            reply = encode(["error", told(error)], self.register)
-        self.connection.send_bytes(reply)
+            self.send("error", told(error))
 
 
 def told(error: BaseException) -> str:
@@ -315,9 +330,9 @@ def work(connection: Connection) -> None:
     while True:
         try:
             _, *question = peer.receive()
-        except EOFError:
+            peer.serve(*question)
+        except Gone:
             return
-        peer.serve(*question)
 
 
 # The tests' side.
@@ -368,10 +383,10 @@ class Answers:
             self.peer.deadline = time.monotonic() + self.seconds
             self.peer.send([cell for cell in self.cells if "source" in cell])
             self.trouble, self.functions, self.value = self.peer.receive()
-        except TimeoutError:
+        except Late:
             self.close()
             self.dead = f"Running the notebook's cells takes more than {self.seconds:g} seconds."
-        except (EOFError, OSError):
+        except Gone:
             self.close()
             self.dead = "The notebook's cells ended the process that ran them."
 
@@ -394,10 +409,10 @@ class Answers:
         self.peer.deadline = time.monotonic() + self.seconds
         try:
             return question()
-        except TimeoutError:
+        except Late:
             self.close()
             raise AnswerError(f"No answer within {self.seconds:g} seconds.") from None
-        except (EOFError, OSError):
+        except Gone:
             self.close()
             raise AnswerError("The answer ended the process that it ran in.") from None
 

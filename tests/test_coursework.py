@@ -31,7 +31,7 @@ def master(name, variant=""):
     return build.read(ROOT / "coursework" / f"{name}.md", variant)
 
 
-def tests_of(master):
+def checks_of(master):
     """Each test's question, points, whether it is hidden, and source."""
     question = None
     for cell in master.cells:
@@ -47,7 +47,7 @@ def marks(master, added=""):
     for source in [*master.code("given", "solution"), added]:
         exec(source, scope)
     earned = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
-    for question, points, _, source in tests_of(master):
+    for question, points, _, source in checks_of(master):
         made: dict = {}
         exec(source, made)
         (test,) = [x for name, x in made.items() if name.startswith("test_")]
@@ -78,7 +78,7 @@ def test_an_assignment_has_its_points_and_each_question_public_and_hidden_checks
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_check_imports_what_it_uses_and_has_a_hint_to_give(name):
-    for *_, source in tests_of(master(name)):
+    for *_, source in checks_of(master(name)):
         (function,) = ast.parse(source).body
         assert {"fail", "close", "all_close", "apart"} & {
             node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)
@@ -244,13 +244,17 @@ def test_a_worker_writes_nowhere_but_in_its_folder_and_starts_nothing(answers, t
         "def write(path):\n    open(path, 'w')\n\n\n"
         "def remove(path):\n    os.remove(path)\n\n\n"
         "def start():\n    subprocess.run(['true'])\n\n\n"
-        "def shell():\n    os.system('true')"
+        "def shell():\n    os.system('true')\n\n\n"
+        "def end():\n    os._exit(0)"
     )
     assert one.stand_in("inside")() == "x"
     for name, *args in [("write", f"{tmp_path}/test.py"), ("write", f"{tmp_path}/new"),
                         ("remove", f"{tmp_path}/test.py"), ("start",), ("shell",)]:  # fmt: skip
         with pytest.raises(apart.AnswerError, match="PermissionError: An answer may not"):
             one.stand_in(name)(*args)
+    with pytest.raises(apart.AnswerError, match="ended the process"):
+        one.stand_in("end")()
+    assert one.stand_in("inside")() == "x"
     assert os.listdir(tmp_path) == ["test.py"] and (tmp_path / "test.py").read_text() == "kept"
 
 

@@ -12,11 +12,9 @@ where what students get shows a line of a solution or a check that they should n
 from __future__ import annotations
 
 import argparse
-import contextlib
 import copy
 import json
 import multiprocessing
-import os
 import re
 import sys
 import tempfile
@@ -122,15 +120,14 @@ def graded(case: Case, out: Path) -> tuple[dict[str, float], float]:
     """What a submission earns by question, and the seconds that it took."""
     began = time.monotonic()
     package = out / case.assignment / f"{case.assignment}-autograder.zip"
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+    with tempfile.TemporaryDirectory() as folder:
         submission = Path(folder) / f"{case.assignment}.ipynb"
         submission.write_text(case.notebook, "utf-8")
         extra = []
         for name, content in case.files.items():
             (Path(folder) / name).write_text(content)
             extra.append(str(Path(folder) / name))
-        with contextlib.redirect_stderr(nowhere):
-            found = grade.scores(grade.grade(submission, package, extra))
+        found = grade.scores(grade.grade(submission, package, extra))
     return found, time.monotonic() - began
 
 

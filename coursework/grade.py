@@ -9,6 +9,8 @@ the answers run on this machine, so use an account that has nothing to lose.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,19 @@ class Failed(Exception):
     """Grading itself did not work."""
 
 
+@contextlib.contextmanager
+def quietly():
+    """Sends nowhere what kernels write to the error stream: it is about their own wires."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def grade(submission: Path, package: Path, files: Sequence[str] = ()):
     """Otter's results of one submission, a notebook and the files that came with it.
 
@@ -31,9 +46,10 @@ def grade(submission: Path, package: Path, files: Sequence[str] = ()):
 
     if str(HERE) not in sys.path:
         sys.path.insert(0, str(HERE))  # the plugin, which Otter imports by its name
-    results = grade_submission(
-        str(submission), str(package), quiet=True, extra_submission_files=list(files)
-    )
+    with quietly():
+        results = grade_submission(
+            str(submission), str(package), quiet=True, extra_submission_files=list(files)
+        )
     if results.has_catastrophic_failure():
         raise Failed(f"{submission}: {results.catastrophic_error}")
     return results

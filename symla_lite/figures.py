@@ -13,7 +13,7 @@ import functools
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -203,7 +203,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     Args:
         header: of the columns.
         rows: a row's first entry is its name. A column of numbers or intervals stands right, one
-            of words left.
+            of words left. An entry may have several lines.
         caption: above it.
 
     Raises:
@@ -225,7 +225,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     for first, *others in zip(*columns):
         # Headings of rows and columns are marked as such, for readers who hear the table.
         cells = (
-            f'<td style="{style}">{html.escape(entry)}</td>'
+            f'<td style="{style}">{html.escape(entry).replace(chr(10), "<br>")}</td>'
             for style, entry in zip(styles[1:], others)
         )
         lines.append(f'<tr><th scope="row">{html.escape(first)}</th>{"".join(cells)}</tr>')
@@ -630,7 +630,9 @@ def course(
 
 @styled
 def lifetime_curves(
-    courses: Mapping[str, Mapping[str, Mapping[str, Course]]], unit: str = "reward a step"
+    courses: Mapping[str, Mapping[str, Mapping[str, Course]]],
+    unit: str = "reward a step",
+    share: Literal["col", "row"] = "col",
 ) -> Figure:
     """Reward over the lifetime, in a panel for each order of things and each world.
 
@@ -641,6 +643,7 @@ def lifetime_curves(
         courses: for each row, each column and each learner of `COLOURS`; a name followed by
             " without reward" is that learner's control. All rows must have the same columns.
         unit: of the vertical axis.
+        share: whether the panels of a column or those of a row share that axis.
 
     Raises:
         ValueError: rows with different columns.
@@ -654,7 +657,7 @@ def lifetime_curves(
         len(columns),
         figsize=(1.0 + 2.05 * len(columns), 0.7 + 1.9 * len(courses)),
         sharex=True,
-        sharey="col",
+        sharey=share,
         squeeze=False,
     )
     plt.close(fig)

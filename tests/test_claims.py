@@ -49,7 +49,7 @@ def verdicts(name, level):
 
 
 def test_a_verdict_counts_what_holds():
-    yes, no = (Finding("", noise(0), "", holds) for holds in (True, False))
+    yes, no = (Finding("", "", noise(0), "", holds) for holds in (True, False))
     assert verdict([yes, yes]) == "reproduced"
     assert verdict([yes, no]) == "partly"
     assert verdict([no]) == "not reproduced"
@@ -59,12 +59,12 @@ def test_a_verdict_counts_what_holds():
 
 def test_findings_ask_the_mean_or_the_interval():
     near = noise(0.0, spread=5.0)
-    assert at_least("", noise(1), 0.9).holds and not at_least("", noise(1), 1.1).holds
-    assert at_most("", noise(1), 1.1).holds and not at_most("", noise(1), 0.9).holds
-    assert above("", noise(1)).holds and not above("", near + 0.1).holds
-    assert below("", noise(-1)).holds and not below("", near - 0.1).holds
-    assert alike("", noise(0.05)).holds and alike("", near + 0.3).holds
-    assert not alike("", noise(0.3)).holds
+    assert at_least("", "", noise(1), 0.9).holds and not at_least("", "", noise(1), 1.1).holds
+    assert at_most("", "", noise(1), 1.1).holds and not at_most("", "", noise(1), 0.9).holds
+    assert above("", "", noise(1)).holds and not above("", "", near + 0.1).holds
+    assert below("", "", noise(-1)).holds and not below("", "", near - 0.1).holds
+    assert alike("", "", noise(0.05)).holds and alike("", "", near + 0.3).holds
+    assert not alike("", "", noise(0.3)).holds
 
 
 def symmetric_and_learning(training, test):
@@ -94,10 +94,10 @@ def test_a_rise_that_needs_no_reward_is_found_out():
             return np.full(10, 0.6)
         return np.linspace(0.6, 0.8, 10)
 
-    learns, goes_on, metarnn, control = verdicts("environments", blind)
+    learns, goes_on, metarnn, control, hidden = verdicts("environments", blind)
     assert (learns, goes_on) == ("reproduced", "reproduced")
     assert metarnn == "not reproduced", "it goes on to CartPole as well"
-    assert control == "not reproduced"
+    assert (control, hidden) == ("not reproduced", "not reproduced")
 
 
 @pytest.mark.parametrize("name", sorted({claim.study for claim in CLAIMS}))

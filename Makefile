@@ -17,7 +17,7 @@ NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test test-browser study coursework notebooks lint format lock address clean
+.PHONY: help book test test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -32,6 +32,12 @@ test: $(READY)  ## run the tests
 
 test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-colab: $(READY)  ## run each notebook as Colab would, from nothing (NOTEBOOKS="01_backprop ..." only those)
+	@$(BIN)/python book/_tools/colab.py $(NOTEBOOKS)
+
+pdf: book  ## print the book into one PDF (needs a Chromium)
+	@$(BIN)/python book/_tools/pdf.py _build/html _build/book.pdf
 
 study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
 	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)

@@ -22,6 +22,8 @@ import notebooks  # noqa: E402
 import run_time  # noqa: E402
 from colab_markdown import citations, colab_markdown  # noqa: E402
 
+from symla_lite import studies  # noqa: E402
+
 CHAPTERS = notebooks.chapters(ROOT)
 URL = "https://github.com/owner/repo"
 
@@ -102,10 +104,11 @@ def test_a_chapter_without_a_setup_cell_is_refused():
         notebooks.with_setup("# 1. A chapter\n", "")
 
 
+@pytest.mark.parametrize("chapter", ["", "07_bandits"])
 @pytest.mark.parametrize("url", ["", URL])
-def test_the_setup_cell_is_short_and_installs_from_the_address_alone(url):
-    code = notebooks.setup_code(url)
-    assert len(code.splitlines()) <= 12
+def test_the_setup_cell_is_short_and_installs_from_the_address_alone(url, chapter):
+    code = notebooks.setup_code(url, chapter)
+    assert len(code.splitlines()) <= 14
     installs = [line for line in code.splitlines() if "%pip" in line]
     assert len(installs) == bool(url)
     assert all(line.endswith(f" git+{url} {{kept}}") for line in installs)
@@ -114,6 +117,14 @@ def test_the_setup_cell_is_short_and_installs_from_the_address_alone(url):
 def test_the_setup_cell_reports_one_line_where_the_package_is_installed(capsys):
     exec(compile(notebooks.setup_code(""), "set-up", "exec"), {})  # noqa: S102
     assert re.fullmatch(r"symla_lite \S+, jax \S+, .+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_the_setup_cell_of_a_chapter_about_a_study_names_it(chapter):
+    code = notebooks.setup_code("", chapter.stem)
+    named = re.findall(r'here.ready\("(\w+)", RERUN\)', code)
+    assert named == [notebooks.STUDIES[chapter.name[:2]]] * (chapter.name[:2] in notebooks.STUDIES)
+    assert set(notebooks.STUDIES.values()) == set(studies.STUDIES), "every study has its chapter"
 
 
 def test_the_setup_cell_says_how_to_install_where_the_package_is_missing(monkeypatch):

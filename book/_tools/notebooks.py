@@ -25,9 +25,29 @@ SETUP_OPENING = "```{code-cell} ipython3\n:tags: [setup, hide-input]\n\n"
 SETUP_PATTERN = re.compile(re.escape(SETUP_OPENING) + r".*?^```$", re.DOTALL | re.MULTILINE)
 
 SETUP_REPORT = """\
-import jax, symla_lite
-print(f"symla_lite {symla_lite.__version__}, jax {jax.__version__}, {jax.devices()[0].device_kind}")
+import jax
+from symla_lite import here
+
+here.ready()
 """
+
+SETUP_REPORT_OF_STUDY = """\
+import jax
+from symla_lite import here
+
+RERUN = None  # or a scale in quotes: runs the study. Cut off? Run this cell again, and it goes on.
+here.ready("STUDY", RERUN)
+"""
+
+STUDIES = {
+    "03": "classification",
+    "07": "bandits",
+    "08": "action_spaces",
+    "09": "observation_spaces",
+    "10": "tasks",
+    "11": "environments",
+}
+"""Which chapter, by its number, is about which study."""
 
 SETUP_WITHOUT_ADDRESS = """\
 # Set-up: takes the symla_lite that is installed here.
@@ -54,10 +74,11 @@ def public_address(root: Path) -> str:
     return yaml.safe_load((root / "_config.yml").read_text("utf-8"))["repository"]["url"] or ""
 
 
-def setup_code(address: str) -> str:
-    """The code of every chapter's first cell, for the book's public address or an empty one."""
+def setup_code(address: str, chapter: str = "") -> str:
+    """The code of a chapter's first cell, for the book's public address or an empty one."""
     start = SETUP_WITH_ADDRESS.replace("ADDRESS", address) if address else SETUP_WITHOUT_ADDRESS
-    return start + SETUP_REPORT
+    study = STUDIES.get(chapter[:2])
+    return start + (SETUP_REPORT_OF_STUDY.replace("STUDY", study) if study else SETUP_REPORT)
 
 
 def with_setup(source: str, address: str, name: str = "the chapter") -> str:
@@ -66,7 +87,7 @@ def with_setup(source: str, address: str, name: str = "the chapter") -> str:
     Raises:
       ValueError: if the chapter does not have exactly one set-up cell.
     """
-    cell = SETUP_OPENING + setup_code(address) + "```"
+    cell = SETUP_OPENING + setup_code(address, Path(name).stem) + "```"
     changed, found = SETUP_PATTERN.subn(lambda _: cell, source)
     if found != 1:
         raise ValueError(

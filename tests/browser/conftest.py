@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-BOOK = Path(__file__).resolve().parents[2] / "_build" / "html"
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "book" / "_tools"))
 
-NO_CHROMIUM = (
-    "there is no Chromium here to open the pages with: install one (on Debian: apt-get install"
-    " chromium), or name its path in the environment variable CHROMIUM"
-)
+import chromium  # noqa: E402
+
+BOOK = ROOT / "_build" / "html"
 NO_BOOK = f"there is no built book in {BOOK}: run `make book` first"
-
-
-def chromium() -> str | None:
-    """The path of a Chromium: the one named in CHROMIUM, or one that is installed."""
-    found = [shutil.which(name) for name in (os.environ.get("CHROMIUM", ""), *NAMES)]
-    return next(filter(None, found), None)
 
 
 def pages() -> list[Path]:
@@ -45,11 +34,11 @@ def lacking(what: str) -> None:
 @pytest.fixture(scope="session")
 def browser():
     """A running Chromium."""
-    path = chromium()
+    path = chromium.path()
     if path is None:
-        lacking(NO_CHROMIUM)
+        lacking(chromium.MISSING)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
         yield browser
         browser.close()
 
@@ -64,6 +53,6 @@ def book() -> Path:
 
 def pytest_terminal_summary(terminalreporter):
     """Says aloud what a line of s would not: that nothing was opened."""
-    for is_there, what in ((chromium(), NO_CHROMIUM), (pages(), NO_BOOK)):
+    for is_there, what in ((chromium.path(), chromium.MISSING), (pages(), NO_BOOK)):
         if not is_there:
             terminalreporter.write_line(f"WARNING: no page was opened: {what}.", yellow=True)

@@ -1,0 +1,144 @@
+"""Sphinx extension: from each numbered equation to the function that computes it, and back.
+
+Under an equation stands a link to its function in the API reference; there, a link to the equation.
+`{equations}` puts the table of them all into a page.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx import addnodes
+
+
+class Equation(NamedTuple):
+    """What a numbered equation says, and what computes it (or measures whether it holds)."""
+
+    words: str
+    code: str | None = None
+    """Below `symla_lite`; None for a step of an argument, which no function computes."""
+
+
+EQUATIONS: dict[str, dict[str, Equation]] = {
+    "01_backprop": {
+        "forward-one": Equation("one layer, forward", "backprop.forward"),
+        "gradient-one": Equation("what a weight's gradient is", "backprop.update"),
+        "backward-one": Equation("the error of an input", "backprop.backward"),
+        "forward": Equation("all layers, forward", "backprop.forward"),
+        "backward": Equation("all layers, backward", "backprop.backward"),
+        "update": Equation("the update (the paper's Equation 3)", "backprop.update"),
+        "policy-gradient": Equation("REINFORCE as an objective", "backprop.policy_gradient"),
+        "rearranged": Equation("a world rearranged", "symmetry.permuted"),
+        "rule": Equation("any rule of the three numbers at a weight"),
+        "equivariant-error": Equation("errors that follow", "backprop.equation_5_error"),
+        "correspond": Equation("weights that correspond", "backprop.permute"),
+        "equation-5": Equation("the paper's Equation 5", "backprop.equation_5_error"),
+        "favourite": Equation("an objective with a favourite", "backprop.favour"),
+    },
+    "02_black_boxes": {
+        "black-box": Equation("a black box (the paper's Equation 4)", "metarnn.metarnn"),
+    },
+    "03_vsml": {
+        "eq-6": Equation("the paper's Equation 6: a cell", "vsml.textbook"),
+        "eq-7": Equation("the paper's Equation 7: messages forward", "vsml.textbook"),
+        "eq-8": Equation("the paper's Equation 8: messages backward", "vsml.textbook"),
+    },
+    "04_symla": {
+        "eq-9": Equation("the paper's Equation 9: a cell of SymLA", "symla.textbook"),
+        "symla-messages": Equation("the messages, as means", "symla.pass_messages"),
+        "interaction": Equation("what a sum of parts cannot do"),
+        "fast-form": Equation("the product, split into parts", "symla.fast"),
+    },
+    "05_evolution": {
+        "equation-10": Equation(
+            "the paper's Equation 10: smoothed fitness", "evolution.pair_fitness"
+        ),
+        "score-gradient": Equation("its gradient, as an expectation"),
+        "antithetic": Equation("the antithetic estimate", "evolution.gradient"),
+        "blurred-waves": Equation("a landscape, smoothed by hand"),
+        "directions": Equation("error from too few directions"),
+        "es-variance": Equation("error from directions and luck"),
+        "two-lives": Equation("an estimate from two draws"),
+        "es-cosine": Equation("the angle to the gradient"),
+        "es-budget": Equation("the error at a fixed budget"),
+    },
+    "06_lifetimes": {
+        "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
+        "constant-reward": Equation("a return that says nothing"),
+    },
+    "07_bandits": {
+        "regret": Equation("regret", "environments.bandits.expected_regret"),
+        "bellman": Equation("the best pull", "baselines.bayes_optimal.solve"),
+    },
+    "08_action_spaces": {
+        "mean-over-arms": Equation("a message that forgets how many", "symla.textbook"),
+    },
+}
+"""All numbered equations: chapter, label, equation."""
+
+BY_LABEL = {label: eq for chapter in EQUATIONS.values() for label, eq in chapter.items()}
+
+
+def equation(label: str) -> addnodes.pending_xref:
+    """A link to an equation; it shows the equation's number."""
+    xref = addnodes.pending_xref(
+        refdomain="math", reftype="eq", reftarget=label, refwarn=True, refexplicit=False
+    )
+    xref += nodes.literal(text=label)
+    return xref
+
+
+def function(code: str) -> addnodes.pending_xref:
+    """A link to a function in the API reference."""
+    xref = addnodes.pending_xref(
+        refdomain="py", reftype="obj", reftarget=f"symla_lite.{code}", refwarn=True
+    )
+    xref += nodes.literal(text=code)
+    return xref
+
+
+class Table(Directive):
+    """`{equations}`: the table of all numbered equations, chapter by chapter."""
+
+    def run(self) -> list[nodes.Node]:
+        group = nodes.tgroup(cols=3)
+        group += [nodes.colspec(colwidth=width) for width in (12, 50, 38)]
+        head, body = nodes.thead(), nodes.tbody()
+        head += row(*(nodes.Text(words) for words in ("equation", "what it says", "in code")))
+        for chapter in EQUATIONS.values():
+            for label, (words, code) in chapter.items():
+                place = function(code) if code else nodes.Text("a step of the argument")
+                body += row(equation(label), nodes.Text(words), place)
+        group += [head, body]
+        return [nodes.table("", group)]
+
+
+def row(*cells: nodes.Node) -> nodes.row:
+    """One row of a table."""
+    made = nodes.row()
+    made += [nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells]
+    return made
+
+
+def _link_to_code(app, doctree: nodes.document) -> None:
+    for block in list(doctree.findall(nodes.math_block)):
+        found = BY_LABEL.get(block.get("label"))
+        if found and found.code:
+            line = nodes.paragraph("", "in code: ", function(found.code), classes=["equation-code"])
+            block.parent.insert(block.parent.index(block) + 1, line)
+
+
+def _link_to_equations(app, what, name, obj, options, lines: list[str]) -> None:
+    labels = [label for label, eq in BY_LABEL.items() if name == f"symla_lite.{eq.code}"]
+    if labels:
+        lines += ["", "Computes " + ", ".join(f":eq:`{label}`" for label in labels) + ".", ""]
+
+
+def setup(app) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.add_directive("equations", Table)
+    app.connect("doctree-read", _link_to_code)
+    app.connect("autodoc-process-docstring", _link_to_equations)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

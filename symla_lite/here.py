@@ -1,0 +1,159 @@
+"""Where a notebook runs: on which device, what a study costs there, and where its records are kept.
+
+The first cell of each chapter calls `ready`. It is the one cell that a reader runs again when a
+machine was taken away in the middle of a run.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import jax
+
+from symla_lite import __version__, checkpoint, studies
+from symla_lite.studies import Scale, Study, results
+from symla_lite.studies.run import record_path
+
+DRIVE = Path("/content/drive/MyDrive")
+"""Where Colab has a mounted Google Drive."""
+
+COMPILING = 15.0
+"""Seconds that a training and its tests take before their first step."""
+
+
+def ready(study: str | None = None, rerun: str | None = None) -> None:
+    """Says where this notebook runs and, for a chapter about a study, what each scale costs here.
+
+    Args:
+        study: the study that the chapter is about.
+        rerun: a scale to run it at, here and now, with progress bars; None runs nothing. What is
+            recorded already is not run again, and a run that was cut off goes on.
+
+    Raises:
+        ValueError: an unknown study or scale.
+        FileTrouble: the records cannot be written, or are of another configuration.
+    """
+    kind = jax.devices()[0].device_kind
+    print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
+    if study is None:
+        return
+    found = studies.named(study)
+    print(cost_in_words(found))
+    if rerun is not None:
+        out = folder()
+        print(f"Records go to {out / study / rerun}." + advice(out))
+        studies.run_study(found, rerun, out, jobs())
+        print(
+            f"All of it is recorded. To draw a figure of this chapter from it, load\n"
+            f"results.load(studies.named({study!r}), {rerun!r}, {str(out)!r})"
+        )
+
+
+def folder() -> Path:
+    """Where runs are recorded: in a mounted Google Drive, which outlives the machine; in a clone of
+    the repository, in its folder `runs`; elsewhere in `runs` of the present folder.
+    """
+    if DRIVE.is_dir():
+        return DRIVE / "symla_lite"
+    root = Path(__file__).parents[1]
+    return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "runs"
+
+
+def advice(out: Path) -> str:
+    """What to do on Colab so that the records outlive the machine; nothing elsewhere."""
+    if not DRIVE.parents[1].is_dir() or DRIVE in out.parents:
+        return ""
+    return " They are lost with this machine: mount your Drive first, by the button beside Files."
+
+
+def jobs() -> int:
+    """Trainings that run side by side: one for each CPU core, or one on an accelerator."""
+    return os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
+
+
+def work(study: Study, sized: Scale) -> dict[str, float]:
+    """Steps in the environment that a scale takes, all seeds together, by learner."""
+    total: dict[str, float] = {}
+    for training in sized.trainings:
+        outer = training.outer
+        steps = outer.es.population * outer.lifetimes * outer.steps * outer.length
+        if training.tested:
+            steps += len(study.tests(training)) * sized.test_lifetimes * sized.test_length
+        name = training.learner.name
+        total[name] = total.get(name, 0.0) + steps * len(sized.seeds)
+    return total
+
+
+def rates(study: Study, device: str) -> dict[str, float]:
+    """Recorded steps in the environment a second, of one training at a time, by learner.
+
+    Args:
+        study: whose records at the scale `standard` are read.
+        device: only what was recorded on such a device counts.
+    """
+    sized = study.scale("standard")
+    seconds: dict[str, float] = {}
+    for training in sized.trainings:
+        for seed in sized.seeds:
+            path = record_path(results.recorded(), study, "standard", training.name, seed)
+            if not path.exists():
+                return {}
+            about = checkpoint.load(path)[1]
+            if not about["device"].startswith(device):
+                return {}
+            name = training.learner.name
+            seconds[name] = seconds.get(name, 0.0) + sum(about["seconds"].values())
+    return {name: steps / seconds[name] for name, steps in work(study, sized).items()}
+
+
+def costs(study: Study, device: str, at_once: int) -> dict[str, float]:
+    """Estimated seconds of each scale, from what was recorded; empty where nothing was.
+
+    Args:
+        study: which.
+        device: the device's kind, as jax names it.
+        at_once: trainings that run side by side.
+    """
+    per_second = rates(study, device)
+    found = {}
+    for name, sized in study.scales.items():
+        steps = work(study, sized)
+        if not per_second.keys() >= steps.keys():
+            continue
+        runs = len(sized.trainings) * len(sized.seeds)
+        seconds = sum(n / per_second[learner] for learner, n in steps.items()) + runs * COMPILING
+        found[name] = seconds / min(at_once, runs)
+    return found
+
+
+def cost_in_words(study: Study) -> str:
+    """What each scale of a study costs on this device, or what is known instead."""
+    kind = jax.devices()[0].device_kind
+    here = costs(study, kind, jobs())
+    if here:
+        where = f"{jobs()} CPU cores" if kind == "cpu" else kind
+        return f"{study.name} on {where}, about: {listed(here)}."
+    on_cpu = listed(costs(study, "cpu", 2))
+    if not on_cpu:
+        return f"{study.name} has no records yet to tell from what it costs."
+    return (
+        f"{study.name} has not been timed on {kind}. On 2 CPU cores, about: {on_cpu}. The progress "
+        "bar tells after its first steps what it is here."
+    )
+
+
+def listed(seconds: dict[str, float]) -> str:
+    """Scales and durations: `quick 40 s, standard 50 min`."""
+    return ", ".join(f"{name} {duration(s)}" for name, s in seconds.items())
+
+
+UNITS = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 72), ("days", 86400, math.inf))
+"""Of durations: name, seconds, and from how many of them on the next one is taken."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a reader's words, rounded up to two digits: `40 s`, `50 min`, `12 h`, `9 days`."""
+    unit, size = next((unit, size) for unit, size, most in UNITS if seconds < most * size)
+    whole = math.ceil(seconds / size)
+    place = 10 ** max(0, len(str(whole)) - 2)
+    return f"{math.ceil(whole / place) * place:,} {unit}"

@@ -1,0 +1,73 @@
+"""Where a notebook runs: what it says of the device, the costs and the place of the records."""
+
+import pytest
+
+from symla_lite import here, studies
+from symla_lite.studies import results
+
+BANDITS = studies.named("bandits")
+
+
+def test_the_cost_of_what_was_recorded_is_what_it_took():
+    """The estimate for the recorded scale, one run at a time, is the sum of the recorded times."""
+    runs = results.load(BANDITS)
+    took = sum(sum(about["seconds"].values()) for _, about in runs.records.values())
+    expected = took + len(runs.records) * here.COMPILING
+    assert here.costs(BANDITS, "cpu", 1)["standard"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
+    one, two = (here.costs(BANDITS, "cpu", n) for n in (1, 2))
+    assert one["quick"] < one["standard"] < one["paper"]
+    assert two["standard"] == pytest.approx(one["standard"] / 2)
+
+
+def test_nothing_is_promised_for_a_device_or_a_study_without_records(monkeypatch, tmp_path):
+    assert here.costs(BANDITS, "Tesla T4", 1) == {}
+    monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+    assert here.costs(BANDITS, "cpu", 2) == {}
+    assert "no records yet" in here.cost_in_words(BANDITS)
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [(3, "3 s"), (89.5, "90 s"), (601, "11 min"), (5400, "2 h"), (3600 * 101, "5 days")],
+)
+def test_a_duration_is_rounded_up_to_two_digits(seconds, words):
+    assert here.duration(seconds) == words
+
+
+def test_records_go_to_a_mounted_drive_and_else_to_the_disk(monkeypatch, tmp_path):
+    assert here.folder().name == "runs" and (here.folder().parent / "pyproject.toml").exists()
+    monkeypatch.setattr(here, "DRIVE", tmp_path / "drive" / "MyDrive")
+    (tmp_path / "drive").mkdir()
+    assert "mount your Drive first" in here.advice(here.folder())
+    here.DRIVE.mkdir()
+    assert here.folder() == here.DRIVE / "symla_lite"
+    assert here.advice(here.folder()) == ""
+
+
+def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tmp_path, capsys):
+    ran = []
+
+    def run_study(study, scale, out, jobs):
+        ran.append((study.name, scale, out))
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(studies, "run_study", run_study)
+    monkeypatch.setattr(here, "folder", lambda: tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        here.ready("bandits", "quick")
+    here.ready("bandits", "quick")
+    assert ran == [("bandits", "quick", tmp_path)] * 2
+    assert f"results.load(studies.named('bandits'), 'quick', '{tmp_path}')" in (
+        capsys.readouterr().out
+    )
+
+
+def test_without_a_scale_nothing_runs(monkeypatch, capsys):
+    monkeypatch.setattr(studies, "run_study", lambda *_: pytest.fail("nobody asked for a run"))
+    here.ready("bandits")
+    device, cost = capsys.readouterr().out.splitlines()
+    assert device.startswith("symla_lite ") and "standard" in cost

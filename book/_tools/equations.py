@@ -104,7 +104,7 @@ class Table(Directive):
 
     def run(self) -> list[nodes.Node]:
         group = nodes.tgroup(cols=3)
-        group += [nodes.colspec(colwidth=width) for width in (12, 50, 38)]
+        group += [nodes.colspec(colwidth=width) for width in (12, 48, 40)]
         head, body = nodes.thead(), nodes.tbody()
         head += row(*(nodes.Text(words) for words in ("equation", "what it says", "in code")))
         for chapter in EQUATIONS.values():
@@ -112,7 +112,7 @@ class Table(Directive):
                 place = function(code) if code else nodes.Text("a step of the argument")
                 body += row(equation(label), nodes.Text(words), place)
         group += [head, body]
-        return [nodes.table("", group)]
+        return [nodes.table("", group, classes=["colwidths-given"])]
 
 
 def row(*cells: nodes.Node) -> nodes.row:

@@ -38,6 +38,17 @@ TRICKS = {
         "def lifetime(*args):\n    return args[0]\n\n\n"
         "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
     ),
+    "shapes": (
+        "Every function returns zeros of the right shape.",
+        "def heard(x):\n    return np.zeros(len(x['o']) + len(x['a']) + 2)\n\n\n"
+        "def lstm(theta, h, c, x):\n    return 0 * h, 0 * c\n\n\n"
+        "def step(theta, state, x):\n    return 0 * theta['v'], state\n\n\n"
+        "def lifetime(theta, told):\n    return np.zeros((len(told['r']), len(theta['v'])))\n\n\n"
+        "def count(A, B, N):\n    return 0\n\n\n"
+        "def one_more_action(N):\n    return 0\n\n\n"
+        "def moved(theta, rho, rho_out):\n    return theta\n\n\n"
+        "def deaf(theta, A, B):\n    return theta",
+    ),
     "equal to all": (
         "An object that claims to equal whatever it is compared with.",
         "class Equal:\n    shape = ()\n    __eq__ = lambda self, other: True\n"

@@ -108,6 +108,59 @@ def test_a_typical_wrong_answer_earns_what_the_guide_says(name, wrong):
     assert marks(made, wrong.source) == full(made) | wrong.scores
 
 
+STUBS = {
+    "01_backprop": """
+def forward(weights, x):
+    return [x, *(np.zeros(w.shape[1]) for w in weights)]
+g = lambda z: 0 * z
+backward = lambda weights, xs, delta: [np.zeros(w.shape[1]) for w in weights]
+update = lambda weights, xs, deltas, alpha: [0 * w for w in weights]
+moved = lambda weights, rho, rho_out: [0 * w for w in weights]
+equation_5 = lambda error, y, a, R, rho_out: 0.0
+neighbours_error = lambda y, a, R, c: 0 * y
+harmless = lambda B: list(range(B))
+""",
+    "02_metarnn": """
+heard = lambda x: np.zeros(len(x["o"]) + len(x["a"]) + 2)
+lstm = lambda theta, h, c, x: (0 * h, 0 * c)
+step = lambda theta, state, x: (0 * theta["v"], state)
+lifetime = lambda theta, told: np.zeros((len(told["r"]), len(theta["v"])))
+count = lambda A, B, N: 26
+one_more_action = lambda N: 0
+moved = lambda theta, rho, rho_out: theta
+deaf = lambda theta, A, B: theta
+""",
+    "03_vsml": """
+tick = lambda f, h, m_fwd, m_bwd: 0 * h
+forward_message = lambda f, h: np.zeros((h.shape[1], len(f(h[0, 0]))))
+backward_message = lambda f, h: np.zeros((h.shape[0], len(f(h[0, 0]))))
+forward_pass = lambda cell, layers, m: (
+    [0 * h for h in layers], [m, *(np.zeros((h.shape[1], m.shape[1])) for h in layers)])
+backward_pass = lambda cell, layers, fwd, m: (
+    [0 * h for h in layers], [*(np.zeros((h.shape[0], m.shape[1])) for h in layers), m])
+backprop_cell = lambda alpha: (lambda s, f, b: 0 * s, lambda s: s[:2] * 0, lambda s: s[:2] * 0)
+parts = lambda theta, m_fwd, m_bwd: [np.zeros((len(m), theta["u"].size)) for m in (m_fwd, m_bwd)]
+fast_tick = lambda theta, h, c, m_fwd, m_bwd: (0 * h, 0 * c)
+""",
+    "04_symla": """
+cell = lambda theta, h, c, x: (0 * h, 0 * c)
+tick = lambda theta, h, c, at_input, at_output, everywhere: (0 * h, 0 * c)
+def messages(theta, h):
+    M = theta["F"].shape[1]
+    return jnp.zeros((h.shape[1], M)), jnp.zeros((h.shape[0], M))
+step = broken_step = lambda theta, state, x: (
+    jnp.zeros(len(x["a"])), tuple(0 * part for part in state))
+lifetime = lambda theta, told: jnp.zeros(told["a"].shape)
+""",
+}
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_functions_that_return_zeros_of_the_right_shape_earn_nothing(name):
+    earned = marks(master(name), STUBS[name])
+    assert not any(earned.values()), earned
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_there_are_three_wrong_answers_each_with_a_mark_below_the_full_one(name):
     points = full(master(name))

@@ -106,8 +106,8 @@ def with_cell(notebook: dict, source: str) -> str:
     return json.dumps(made)
 
 
-def cases(master: build.Master, out: Path) -> list[Case]:
-    """What is graded of an assignment."""
+def cases(master: build.Master, out: Path, variant: str) -> list[Case]:
+    """What is graded of an assignment; the wrong answers are wrong under the first conventions."""
     folder = out / master.name
     solution = json.loads((folder / f"{master.name}-solution.ipynb").read_text("utf-8"))
     handed_out = json.loads((folder / "student" / f"{master.name}.ipynb").read_text("utf-8"))
@@ -117,7 +117,7 @@ def cases(master: build.Master, out: Path) -> list[Case]:
         Case(master.name, "reference", json.dumps(solution), {}, full, total),
         Case(master.name, "as handed out", json.dumps(handed_out), {}, nothing, total),
     ]
-    for wrong in guide.wrong_answers(master.name):
+    for wrong in guide.wrong_answers(master.name) if not variant else []:
         text = with_cell(solution, wrong.source)
         made.append(Case(master.name, wrong.name, text, {}, full | wrong.scores, total))
     if master.name == "02_metarnn":
@@ -187,7 +187,7 @@ def main() -> int:
         return 1
 
     began, bad = time.monotonic(), 0
-    all_cases = [case for master in masters for case in cases(master, given.out)]
+    all_cases = [case for master in masters for case in cases(master, given.out, given.variant)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.jobs, context) as pool:
         running = [pool.submit(graded, case, given.out) for case in all_cases]

@@ -197,6 +197,8 @@ def test_a_table_names_its_rows_and_columns_and_refuses_a_short_row(monkeypatch)
     assert f'<th scope="row">SymLA</th>{number}0.61 [0.59, 0.65]</td>' in shown[0]
     assert '<th scope="row">a &lt; b</th>' in shown[0]
     assert '<td style="text-align: left">1 of 2</td>' in shown[0]
+    figures.table(["learner", "lines"], [["SymLA", "first\n<second>"]])
+    assert ">first<br>&lt;second&gt;</td>" in shown[1]
     with pytest.raises(ValueError, match="1 entries and there are 2 columns"):
         figures.table(["learner", "regret"], [["SymLA"]])
 
@@ -231,5 +233,10 @@ def test_lifetime_curves_have_a_panel_for_each_order_and_world_and_dash_the_cont
     named = [text.get_text() for text in legend.get_texts()]
     assert named == ["SymLA", "SymLA without reward", "random"]
     assert fig.axes[0].get_title("left") == "CartPole" and "shuffled" in fig.axes[2].get_ylabel()
+    far = figures.Course(np.array([50, 150]), np.array([10, 20]), np.zeros(2), np.full(2, 30))
+    worlds = {"grid": {"a": {"symla": level}, "b": {"symla": far}}, "pole": {"a": {}, "b": {}}}
+    for share, alike in (("row", True), ("col", False)):
+        left, right, *_ = figures.lifetime_curves(worlds, share=share).axes
+        assert (left.get_ylim() == right.get_ylim()) is alike
     with pytest.raises(ValueError, match=r"row 'b' has the columns \['Acrobot'\]"):
         figures.lifetime_curves({"a": {"CartPole": {}}, "b": {"Acrobot": {}}})

@@ -1,0 +1,90 @@
+"""Nothing in a page is typed in: with another file in data/ it says something else."""
+
+import ast
+import re
+import shutil
+from pathlib import Path
+
+import jupytext
+import matplotlib
+import pytest
+
+matplotlib.use("agg")
+
+from symla_lite import checkpoint, figures
+from symla_lite.studies import results
+
+BOOK = Path(__file__).parents[1] / "book"
+
+
+def cells(page, section=None):
+    """The code cells of a page but for its set-up; or its first, the imports, and those of one
+    section."""
+    found, heading = [], None
+    for cell in jupytext.read(BOOK / page, fmt="md:myst").cells:
+        if cell.cell_type == "markdown":
+            heading = (re.findall(r"^## (.*)$", cell.source, re.MULTILINE) or [heading])[-1]
+        elif "setup" not in cell.metadata.get("tags", []):
+            if section is None or heading == section or not found:
+                found.append(cell.source)
+    return found
+
+
+def shown(sources, monkeypatch, **names):
+    """What cells show in words: tables, the words of pictures, and computed text."""
+    said = []
+    monkeypatch.setattr(figures, "display", lambda data, raw: said.append(data["text/plain"]))
+    for source in sources:
+        tree = ast.parse(source)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, "cell", "exec"), names)
+        if last is not None:
+            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+            said.append(getattr(value, "data", None) or "")
+    return said
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """`(study) -> folder`: a copy of its records, the only ones that pages then find."""
+    original = results.recorded()
+
+    def use(study):
+        shutil.copytree(original / study / "standard", tmp_path / study / "standard")
+        monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+        return tmp_path / study / "standard"
+
+    return use
+
+
+def change(path, alter):
+    """Writes a record anew with other arrays: `alter(arrays)` changes them in place."""
+    arrays, about = checkpoint.load(path)
+    alter(arrays)
+    checkpoint.save(path, arrays, about)
+
+
+def rows(table):
+    """The card's rows, by study and claim; what was measured is the fourth entry of each, and the
+    verdict the last."""
+    entries = [entry.split(" | ") for entry in re.split(r"\n(?=\d \(Figure)", table)[1:]]
+    return {(study, claim): [study, claim, *others] for study, claim, *others in entries}
+
+
+def test_the_card_follows_the_records(data, monkeypatch):
+    folder = data("observation_spaces")
+    page = cells("reproduction.md")
+    before = rows(shown(page, monkeypatch)[0])
+    fails = ("3 (Figure 5)", "The MetaRNN fails when they are")
+    assert before[fails][-1] in ("reproduced", "partly")
+    assert {row[-1] for row in before.values() if not row[0].startswith("3")} == {"open"}
+
+    def unmoved(arrays):
+        arrays["permuted/blocks"] = arrays["original/blocks"]
+
+    for path in folder.glob("metarnn-*.safetensors"):
+        change(path, unmoved)
+    after = rows(shown(page, monkeypatch)[0])
+    assert after[fails][-1] == "not reproduced"
+    assert after[fails][3] != before[fails][3], "and the figures beside it"
+    assert {claim for claim in after if after[claim] != before[claim]} == {fails}

@@ -9,8 +9,10 @@ import jax
 
 from symla_lite import devices, environments, studies
 from symla_lite.checkpoint import FileTrouble
+from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
-from symla_lite.meta_training import Outer, meta_train
+from symla_lite.learner import Learner
+from symla_lite.meta_training import Outer, meta_train, needs, said_beforehand
 from symla_lite.metarnn import metarnn
 from symla_lite.symla import symla
 
@@ -22,6 +24,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m symla_lite", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     together = argparse.ArgumentParser(add_help=False)
+    together.add_argument(
+        "--memory",
+        type=float,
+        default=1.0,
+        help="GiB for the members that live at the same time, in each job and on each device; on a "
+        "GPU, more is faster",
+    )
     together.add_argument(
         "--distributed",
         nargs="*",
@@ -54,7 +63,6 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--length", type=int, default=100, help="L, steps in a lifetime")
     train.add_argument("--lifetimes", type=int, default=16, help="lifetimes of each member")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--memory", type=float, default=1.0, help="GiB for the population")
     return top
 
 
@@ -68,6 +76,12 @@ def join(given: list[str]) -> None:
     devices.join(*given[:1], *map(int, given[1:]))
 
 
+def say(learner: Learner, environment: Environment, outer: Outer, memory: float) -> None:
+    """Says beforehand what meta-training will need. Raises `ValueError` if it is too much."""
+    if devices.is_first():
+        print(said_beforehand(learner, environment, outer, memory), file=sys.stderr)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Does what was asked for. Raises `ValueError` or `FileTrouble`."""
     if arguments.distributed is not None:
@@ -78,20 +92,29 @@ def run(arguments: argparse.Namespace) -> None:
         if jobs is None:
             shared = arguments.distributed is not None or jax.default_backend() != "cpu"
             jobs = 1 if shared else os.cpu_count() or 1
-        paths = studies.run_study(study, arguments.scale, arguments.out, jobs)
+        largest = max(
+            study.scale(arguments.scale).trainings,
+            key=lambda t: sum(needs(t.learner, t.environment, t.outer)),
+        )
+        say(largest.learner, largest.environment, largest.outer, arguments.memory)
+        paths = studies.run_study(study, arguments.scale, arguments.out, jobs, arguments.memory)
         said = f"{len(paths)} records in {paths[-1].parent}"
     else:
         options = {} if arguments.hidden is None else {"hidden": arguments.hidden}
+        learner = LEARNERS[arguments.learner](**options)
+        environment = environments.named(arguments.environment)
+        outer = Outer(
+            ES(arguments.population, arguments.sigma, arguments.shaping),
+            learning_rate=arguments.learning_rate,
+            steps=arguments.steps,
+            length=arguments.length,
+            lifetimes=arguments.lifetimes,
+        )
+        say(learner, environment, outer, arguments.memory)
         trained = meta_train(
-            LEARNERS[arguments.learner](**options),
-            environments.named(arguments.environment),
-            Outer(
-                ES(arguments.population, arguments.sigma, arguments.shaping),
-                learning_rate=arguments.learning_rate,
-                steps=arguments.steps,
-                length=arguments.length,
-                lifetimes=arguments.lifetimes,
-            ),
+            learner,
+            environment,
+            outer,
             arguments.seed,
             arguments.checkpoint,
             memory=arguments.memory,

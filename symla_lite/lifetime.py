@@ -58,14 +58,20 @@ def live(
     h = learner.init_state(theta, key_state, sizes)
     env_state, o = environment.reset(key_reset, task)
 
-    def step(carry, key):
-        h, env_state, x = carry
-        key_action, key_step, key_reset = jax.random.split(key, 3)
-        logits, h = learner.step(theta, h, x)
-        action = jax.random.categorical(key_action, logits)
+    # All that is random and does not depend on what happens is drawn before the first step, for all
+    # steps at once: in the loop, generating random numbers would take longer than a small learner.
+    keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, length))
+    key_action, key_step, key_reset = keys[:, 0], keys[:, 1], keys[:, 2]
+    luck = jax.vmap(lambda key: jax.random.gumbel(key, (sizes.action,)))(key_action)
+    resets = jax.vmap(environment.reset, in_axes=(0, None))(key_reset, task)
 
-        new = environment.step(key_step, task, env_state, action)
-        reset_state, reset_o = environment.reset(key_reset, task)
+    def step(carry, drawn):
+        h, env_state, x = carry
+        luck, key, (reset_state, reset_o) = drawn
+        logits, h = learner.step(theta, h, x)
+        action = jnp.argmax(logits + luck)  # a sample of softmax(logits)
+
+        new = environment.step(key, task, env_state, action)
         env_state, o, r, end = jax.tree.map(
             lambda reset, step: jnp.where(x.end > 0, reset, step),
             (reset_state, reset_o, jnp.zeros(()), jnp.zeros(())),
@@ -76,5 +82,5 @@ def live(
         return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), happened
 
     first = (h, env_state, first_input(o, sizes))
-    _, happened = jax.lax.scan(step, first, jax.random.split(key_steps, length))
+    _, happened = jax.lax.scan(step, first, (luck, key_step, resets))
     return Lifetime(task, *happened)

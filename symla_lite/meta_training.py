@@ -70,6 +70,14 @@ class MetaTrained(NamedTuple):
 
 CURVE = ("fitness", "spread", "gradient")
 
+LONG = 120
+"""Seconds from which on a run says in words how long it will take."""
+
+
+def spoken(seconds: float) -> str:
+    """A time as one says it: `40 min`, `5.5 h`."""
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
 
 def describe(learner: Learner, environment: Environment, outer: Outer, seed: int) -> dict[str, Any]:
     """Everything that decides the outcome, in plain types."""
@@ -88,13 +96,31 @@ def origin(start: Theta | None) -> str:
     return checkpoint.checksum({"theta": ravel_pytree(start)[0]})
 
 
-def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
-    """How many antithetic pairs may be evaluated at the same time under a memory budget.
+def needs(learner: Learner, environment: Environment, outer: Outer) -> tuple[float, float]:
+    """The memory that one outer step takes, in GiB: for all pairs' noise, and for each pair that
+    lives at the same time.
 
     The estimate counts floats of 4 bytes and errs on the side of more. The whole population's noise
     is there four times over (drawn, cut into chunks, weighed), a member five times. Each of its
-    lifetimes keeps eight floats for every step, random keys among them, and eight states: its own,
-    the gates of its LSTMs (four), and copies.
+    lifetimes keeps eight states (its own, the gates of its LSTMs, which are four, and copies) and,
+    for every step, what was drawn before the first: keys, luck and the beginning of an episode.
+    """
+
+    def birth(key):
+        theta = learner.init_theta(key, environment.sizes)
+        episode = environment.reset(key, environment.draw_task(key))
+        return theta, learner.init_state(theta, key, environment.sizes), episode
+
+    born = jax.eval_shape(birth, jax.random.key(0))
+    theta, state, episode = (sum(x.size for x in jax.tree.leaves(tree)) for tree in born)
+    step = 8 + episode + environment.sizes.action
+    lifetime = outer.length * step + 8 * state
+    noise = 4 * (4 * outer.es.pairs * theta) / GIB
+    return noise, 4 * 2 * (5 * theta + outer.lifetimes * lifetime) / GIB
+
+
+def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
+    """How many antithetic pairs may be evaluated at the same time under a memory budget.
 
     Args:
         memory: the budget, in GiB.
@@ -102,22 +128,26 @@ def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memo
     Raises:
         ValueError: not even one pair fits.
     """
-
-    def birth(key):
-        theta = learner.init_theta(key, environment.sizes)
-        return theta, learner.init_state(theta, key, environment.sizes)
-
-    theta, state = jax.eval_shape(birth, jax.random.key(0))
-    theta_size, state_size = (sum(x.size for x in jax.tree.leaves(t)) for t in (theta, state))
-    noise = 4 * (4 * outer.es.pairs * theta_size) / GIB
-    lifetime = 8 * outer.length + 8 * state_size
-    one_pair = 4 * 2 * (5 * theta_size + outer.lifetimes * lifetime) / GIB
+    noise, one_pair = needs(learner, environment, outer)
     if not noise + one_pair <= memory:
         raise ValueError(
             f"memory={memory} GiB does not hold one pair of members, which needs "
             f"{noise + one_pair:.2g} GiB: give more memory, fewer lifetimes or fewer members."
         )
     return int(min(outer.es.pairs, (memory - noise) / one_pair))
+
+
+def said_beforehand(learner: Learner, environment: Environment, outer: Outer, memory: float) -> str:
+    """A sentence about the memory that meta-training will take. Raises `ValueError` as
+    `pairs_at_once` does."""
+    noise, one_pair = needs(learner, environment, outer)
+    chunk = pairs_at_once(learner, environment, outer, memory)
+    at_once = f"{chunk} of {outer.es.pairs} pairs at a time"
+    return (
+        f"{learner.name} on {environment.name}: {at_once} in at most "
+        f"{noise + chunk * one_pair:.2g} GiB of each device; all of them would take "
+        f"{noise + outer.es.pairs * one_pair:.2g} GiB."
+    )
 
 
 def outer_step(
@@ -253,7 +283,7 @@ def meta_train(
 
     save()  # a folder that cannot be written to is found out before the work, not after it
     saved = time.monotonic()
-    lives = outer.es.population * outer.lifetimes
+    lives, calls = outer.es.population * outer.lifetimes, 0
     with tqdm(
         total=outer.steps,
         initial=len(curve),
@@ -268,9 +298,15 @@ def meta_train(
             first, last = len(curve), min(len(curve) + steps_per_call, outer.steps)
             theta, optimiser, rows = several_steps(theta, optimiser, first, last)
             curve = np.concatenate([curve, np.asarray(rows)[: last - first]])
-            rate = (last - first) * lives / (time.monotonic() - called)
+            took = time.monotonic() - called
+            rate = (last - first) * lives / took
             bar.set_postfix_str(f"fitness {curve[-1, 0]:.3f}, {rate:,.0f} lifetimes/s")
             bar.update(last - first)
+            calls += 1
+            ahead = (outer.steps - last) * took / (last - first)
+            if calls == 2 and ahead > LONG and not bar.disable:  # the first call compiles, too
+                left = f"{outer.steps - last} steps to go, about {spoken(ahead)}."
+                bar.write(f"{label}: {left}" if label else left)
             if time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()

@@ -36,7 +36,13 @@ def record_path(out: Path, study: Study, scale: str, training: str, seed: int) -
 
 
 def run_training(
-    study: Study, scale: str, name: str, seed: int, out: Path, position: int | None = None
+    study: Study,
+    scale: str,
+    name: str,
+    seed: int,
+    out: Path,
+    position: int | None = None,
+    memory: float = 1.0,
 ) -> Path:
     """Meta-trains and meta-tests once, and records it. A run that was killed is gone on with; one
     that is recorded is left as it is.
@@ -51,12 +57,13 @@ def run_training(
         seed: its seed.
         out: the folder of all records.
         position: the line of the progress bar; None shows none.
+        memory: GiB for the members that live at the same time, as in `meta_train`.
 
     Returns:
         The record's file.
 
     Raises:
-        ValueError: an unknown scale or training.
+        ValueError: an unknown scale or training; `memory` too small.
         FileTrouble: the record is of another configuration, or it cannot be written; the training
             that it starts from is not recorded.
     """
@@ -80,6 +87,7 @@ def run_training(
         progress=position is not None,
         label=f"{name}-{seed}",
         position=position,
+        memory=memory,
     )
     if devices.is_first():
         test_and_record(study, scale, training, trained, path)
@@ -173,10 +181,10 @@ def run_test(study: Study, scale: Scale, test: Test, theta: Theta) -> dict[str, 
 
 
 def run_curriculum(
-    study: Study, scale: str, names: Sequence[str], seed: int, out: Path
+    study: Study, scale: str, names: Sequence[str], seed: int, out: Path, memory: float
 ) -> list[Path]:
     """Trainings that start from one another, in their order, with one seed; their records."""
-    return [run_training(study, scale, name, seed, out) for name in names]
+    return [run_training(study, scale, name, seed, out, memory=memory) for name in names]
 
 
 def run_references(study: Study, scale: str, out: Path) -> Path:
@@ -199,7 +207,9 @@ def run_references(study: Study, scale: str, out: Path) -> Path:
     return path
 
 
-def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
+def run_study(
+    study: Study, scale: str, out: Path, jobs: int = 1, memory: float = 1.0
+) -> list[Path]:
     """Runs all of a study that is not recorded yet.
 
     Args:
@@ -208,12 +218,14 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
         out: the folder of all records.
         jobs: trainings that run side by side, each in a process of its own with one thread (the
             steps of a lifetime are too short for a second thread to help). On a GPU take 1.
+        memory: GiB that each of them may take, as in `meta_train`.
 
     Returns:
         The records' files, references last.
 
     Raises:
-        ValueError: an unknown scale, jobs below 1, or several where processes work together.
+        ValueError: an unknown scale, jobs below 1, several where processes work together, or
+            `memory` too small.
         FileTrouble: a record cannot be written, is damaged or of another configuration.
     """
     if jobs < 1:
@@ -233,7 +245,7 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
             )
         )
         if jobs == 1:
-            done = (run_training(study, scale, *run, out, position=1) for run in runs)
+            done = (run_training(study, scale, *run, out, 1, memory) for run in runs)
         else:
             stack.enter_context(one_thread())
             context = multiprocessing.get_context("spawn")
@@ -242,7 +254,7 @@ def run_study(study: Study, scale: str, out: Path, jobs: int = 1) -> list[Path]:
             )
             stack.callback(pool.shutdown, cancel_futures=True)
             futures = [
-                pool.submit(run_curriculum, study, scale, names, seed, out)
+                pool.submit(run_curriculum, study, scale, names, seed, out, memory)
                 for seed in sized.seeds
                 for names in sized.curricula
             ]

@@ -46,6 +46,12 @@ coursework: $(COURSEWORK_READY)  ## build the six assignments, their graders and
 	@$(COURSEWORK)/venv/bin/python coursework/build.py $(if $(VARIANT),--variant "$(VARIANT)")
 	@$(if $(CHECK),$(COURSEWORK)/venv/bin/python coursework/check.py $(if $(VARIANT),--variant "$(VARIANT)"))
 
+bench: $(READY)  ## time everything beside what it is to beat (ARGS="--quick": CartPole alone)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+gpu: $(READY)  ## two runs at the paper's size, into data/; needs a GPU and jax[cuda12]
+	@$(BIN)/python -m benchmarks.paper_scale $(ARGS)
+
 notebooks: $(READY)  ## make each chapter's .ipynb from its .md (CHECK=1 only compares)
 	@$(BIN)/python book/_tools/notebooks.py $(if $(CHECK),--check)
 

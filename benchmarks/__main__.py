@@ -14,8 +14,8 @@ from pathlib import Path
 
 import jax
 
-CORES = os.cpu_count() or 1
-jax.config.update("jax_num_cpu_devices", CORES)  # a device for each core, before any is asked for
+# A device for each core, before any is asked for.
+jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
 from benchmarks import ladder, limits, timing  # noqa: E402
 from benchmarks.assembled import assembled  # noqa: E402

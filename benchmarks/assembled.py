@@ -1,5 +1,5 @@
-"""What could be assembled from others' parts: evosax's `Open_ES`, gymnax's environments stepped under
-`vmap`, and Equation 9 as it reads (this package's textbook form).
+"""What could be assembled from others' parts: evosax's `Open_ES`, gymnax's environments stepped
+under `vmap`, and Equation 9 as it reads (this package's textbook form).
 """
 
 import gymnax

@@ -1,9 +1,9 @@
 """The method as the paper prints it, made to run on today's JAX.
 
 Only what JAX and Haiku have removed since was replaced (`jax.tree_map`, `tree_multimap`,
-`tree_structure`), and what is printed as `...` was filled in. As printed, there is one LSTM for each
-cell, by `vmap` of `vmap`, every lifetime lives by itself, and the noise is drawn leaf by leaf in
-each pair. The print has one lifetime for each pair; here there are as many as are asked for.
+`tree_structure`), and what is printed as `...` was filled in. As printed, there is one LSTM for
+each cell, by `vmap` of `vmap`, every lifetime lives by itself, and the noise is drawn leaf by leaf
+in each pair. The print has one lifetime for each pair; here there are as many as are asked for.
 """
 
 import haiku as hk

@@ -12,12 +12,21 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from symla_lite import checkpoint
+from symla_lite import checkpoint, meta_training
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.evolution import ES
-from symla_lite.meta_training import GIB, Outer, meta_train, outer_step, pairs_at_once
+from symla_lite.meta_training import (
+    GIB,
+    Outer,
+    meta_train,
+    needs,
+    outer_step,
+    pairs_at_once,
+    said_beforehand,
+)
 from symla_lite.metarnn import metarnn
+from symla_lite.studies import named
 from symla_lite.symla import symla
 
 EASY = BANDITS["easy"]
@@ -153,6 +162,37 @@ def test_what_xla_allocates_for_a_population_stays_within_the_budget(learner, le
     lowered = step.lower(theta, optax.adam(0.1).init(theta), jax.random.key(0))
     allocated = lowered.compile().memory_analysis().temp_size_in_bytes
     assert allocated < memory * GIB
+
+
+def test_hearts_at_the_papers_size_fit_a_t4():
+    """All pairs at once on 5 × 5, in the 15 GiB of the smallest GPU that is lent for nothing."""
+    training = named("tasks").scale("paper").training("symla-hearts_5")
+    learner, environment, outer = training.learner, training.environment, training.outer
+    assert pairs_at_once(learner, environment, outer, memory=12) == outer.es.pairs
+    theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), environment.sizes))
+    step = jax.jit(outer_step(learner, environment, outer, unravel, outer.es.pairs))
+    lowered = step.lower(theta, optax.adam(0.1).init(theta), jax.random.key(0))
+    assert lowered.compile().memory_analysis().temp_size_in_bytes < 12 * GIB
+
+
+def test_what_it_will_need_is_said_beforehand():
+    outer = Outer(ES(8, 0.1), 0.05, steps=1, length=10, lifetimes=2)
+    noise, pair = needs(metarnn(hidden=4), EASY, outer)
+    enough_for_two = noise + 2.5 * pair
+    said = said_beforehand(metarnn(hidden=4), EASY, outer, enough_for_two)
+    assert said.startswith("metarnn on easy: 2 of 4 pairs at a time in at most ")
+    assert f"{noise + 2 * pair:.2g} GiB of each device" in said
+    assert f"all of them would take {noise + 4 * pair:.2g} GiB" in said
+
+
+def test_a_long_run_says_after_a_few_steps_how_long_it_will_take(monkeypatch, capsys):
+    options = {"label": "long", "steps_per_call": 5}
+    meta_train(metarnn(hidden=4), EASY, SMALL, 0, **options)
+    assert "to go" not in capsys.readouterr().out, "nothing is said of a run of seconds"
+    monkeypatch.setattr(meta_training, "LONG", 0.0)
+    meta_train(metarnn(hidden=4), EASY, SMALL, 0, **options)
+    assert "long: 5 steps to go, about 0 min." in capsys.readouterr().out
+    assert meta_training.spoken(2400) == "40 min" and meta_training.spoken(19_800) == "5.5 h"
 
 
 # Killed and resumed

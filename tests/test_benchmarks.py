@@ -1,0 +1,146 @@
+"""What is timed computes what it should, and the limits count right."""
+
+import subprocess
+import sys
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import limits, timing
+from benchmarks import paper_scale as gpu
+from benchmarks.assembled import Wrapped, assembled
+from benchmarks.printed import Printed, SymlaLayer, printed
+from benchmarks.settings import BALANCE, SETTINGS, Setting, ours
+from symla_lite.environments import BANDITS, hearts
+from symla_lite.learner import Input, Sizes
+from symla_lite.symla import SymLAState, symla
+
+TINY = Setting(BANDITS["easy"], population=4, lifetimes=2, length=5, hidden=4)
+
+
+def some_state(key, sizes, hidden):
+    """A state, an input and the previous action."""
+    A, B = sizes
+    keys = jax.random.split(key, 6)
+    shapes = ((A, B, hidden), (A, B, hidden), (B, 8), (A, 8), (A,))
+    h, c, m_fwd, m_bwd, o = (jax.random.normal(k, s) for k, s in zip(keys, shapes))
+    x = Input(o=o, r=jnp.float32(0.7), a=jax.nn.one_hot(1, B), end=jnp.float32(1))
+    return SymLAState(h, c, m_fwd, m_bwd), x
+
+
+def test_the_printed_layer_is_the_packages_learner():
+    sizes = Sizes(3, 2)
+    learner = symla(hidden=4)
+    theta = learner.init_theta(jax.random.key(0), sizes)
+    theta = jax.tree.map(lambda x: x + jnp.linspace(-0.5, 0.5, x.size).reshape(x.shape), theta)
+    state, x = some_state(jax.random.key(1), sizes, 4)
+    layer = hk.without_apply_rng(hk.transform(lambda *given: SymlaLayer(*sizes, 8, 4, 2)(*given)))
+    names = {"lstm/linear": "lstm/linear", "m_fwd": "linear", "m_bwd": "linear_1"}
+    params = {f"symla_layer/~/{names[name]}": leaves for name, leaves in theta.items()}
+    printed_state = hk.LSTMState(state.h, state.c), state.m_fwd, state.m_bwd
+    logits, new = layer.apply(params, printed_state, x.o, x.a, jnp.stack([x.r, x.end]))
+    expected, expected_state = learner.step(theta, state, x)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    np.testing.assert_allclose(new[0].cell, expected_state.c, atol=1e-5)
+    np.testing.assert_allclose(new[2], expected_state.m_bwd, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [ours, printed, assembled])
+def test_every_contender_moves_its_theta_by_adams_first_step(make):
+    """Which is the learning rate in every coordinate, whatever the gradient's length."""
+    contender = make(TINY)
+    before = contender.start(jax.random.key(0))
+    after = jax.jit(contender.step)(before, jax.random.key(1))
+
+    def theta(state):
+        return jax.tree.leaves(state.mean if make is assembled else state[0])
+
+    moved = np.concatenate(
+        [np.abs(b - a).ravel() for a, b in zip(theta(before), theta(after), strict=True)]
+    )
+    assert np.median(moved) == pytest.approx(TINY.outer.learning_rate, rel=0.01)
+
+
+def test_environments_in_other_protocols_step_as_they_do():
+    world, key = hearts(2), jax.random.key(0)
+    task = world.draw_task(key)
+    state, o = world.reset(key, task)
+    new = world.step(key, task, state, jnp.int32(1))
+    wrapped = Wrapped(world)
+    seen, inside = wrapped.reset_env(key, wrapped.draw(key))
+    np.testing.assert_array_equal(seen, o)
+    seen, _, reward, over, _ = wrapped.step_env(key, inside, jnp.int32(1), wrapped.draw(key))
+    np.testing.assert_array_equal(seen, new.observation)
+    assert (reward, over) == (new.reward, new.end)
+    as_printed = Printed(world)
+    stepped = as_printed.step(
+        key, (task, state, o, jnp.zeros(()), jnp.zeros(())), jax.nn.one_hot(1, 4)
+    )
+    np.testing.assert_array_equal(as_printed.observation(stepped), new.observation)
+    assert as_printed.reward(stepped) == new.reward
+
+
+def test_work_is_counted_as_in_a_loop_over_cells():
+    setting = Setting(BALANCE, population=2, lifetimes=3, length=5, hidden=7, ticks=2)
+    A, B, N, M = 4, 2, 7, 8
+    products = activations = 0
+    for _ in range(setting.ticks):
+        products += sum(2 * N * 4 * N for _ in range(A * B))
+        products += sum(2 * (M + 1) * 4 * N for _ in range(A + B)) + 2 * 2 * 4 * N
+        activations += sum(N * len("ifo" + "gc") for _ in range(A * B))
+    products += sum(2 * N * M for _ in range(A + B))
+    steps = 2 * 3 * 5
+    needs = limits.needed(setting)
+    assert needs["products"] == steps * products
+    assert needs["activations"] == steps * activations
+    assert needs["memory"] == steps * 2 * (2 * A * B * N) * 4, "h and c, read and written, floats"
+    assert needs["launches"] == 5
+
+
+def test_a_ratio_is_taken_within_turns():
+    slow = timing.Ready(None, 0.0, 0, seconds=[2.0, 40.0, 6.0])
+    fast = timing.Ready(None, 0.0, 0, seconds=[1.0, 20.0, 3.0])
+    assert timing.ratio(slow, fast) == 2.0
+
+
+def test_every_setting_can_be_dealt_out_and_fits_a_laptop():
+    for setting in SETTINGS.values():
+        assert setting.population % 4 == 0
+        assert 4 * limits.state_size(setting) * setting.lives < 2**28
+
+
+def test_the_whole_of_a_benchmark_in_small(tmp_path):
+    """Everything that `make bench` does, once, on almost nothing."""
+    script = (
+        "import dataclasses, sys\n"
+        "from benchmarks import __main__ as bench\n"
+        "from symla_lite.environments import BANDITS\n"
+        "tiny = bench.Setting(BANDITS['easy'], 4, 1, 3, hidden=2)\n"
+        "bench.SETTINGS = {'CartPole': tiny, 'projected grid': tiny}\n"
+        "bench.ladder.RUNGS = {'one': bench.printed, 'two': bench.ours}\n"
+        "bench.scaled = lambda: {'L': [(3, tiny), (6, dataclasses.replace(tiny, length=6))]}\n"
+        f"sys.argv = ['bench', '--turns', '1', '--out', {str(tmp_path)!r}]\n"
+        "sys.exit(bench.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for words in ("printed", "assembled", "binds", "The ladder, CartPole", "Scaling"):
+        assert words in done.stdout
+    assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_two_devices_are_compared_by_lifetimes_with_the_same_luck():
+    rewards = np.array([1.0, 2.0, 3.0, 4.0])
+    assert gpu.apart(rewards, rewards) == 0.0
+    # Differences 1, 1, 1, 5: mean 2, standard error 2 / sqrt(4) = 1.
+    assert gpu.apart(rewards + np.array([1, 1, 1, 5]), rewards) == pytest.approx(2.0)
+
+
+def test_the_papers_size_is_refused_where_there_is_no_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper_scale"])
+    monkeypatch.setattr(gpu.jax, "default_backend", lambda: "cpu")
+    assert gpu.main() == 2
+    assert "there is no GPU here" in capsys.readouterr().err

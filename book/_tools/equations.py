@@ -63,6 +63,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "two-lives": Equation("an estimate from two draws"),
         "es-cosine": Equation("the angle to the gradient"),
         "es-budget": Equation("the error at a fixed budget"),
+        "split-product": Equation("the product, cut along its inputs", "symla.fast"),
     },
     "06_lifetimes": {
         "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
@@ -78,14 +79,6 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
     "09_observation_spaces": {
         "shuffled-wires": Equation("wires in another order", "environments.transforms.permuted"),
         "price-of-a-fall": Equation("what a fall costs", "environments.control.cartpole"),
-    },
-    "10_tasks": {
-        "swap-is-permutation": Equation(
-            "rewards swapped, inputs exchanged", "environments.transforms.rewards_swapped"
-        ),
-        "best-on-hearts": Equation("the most that hearts can pay", "environments.grids.distances"),
-        "linear-bandit": Equation("what a linear bandit pays", "environments.linear.linear_bandit"),
-        "cell-finds-weight": Equation("each cell finds its own weight"),
     },
 }
 """All numbered equations: chapter, label, equation."""

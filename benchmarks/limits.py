@@ -92,7 +92,7 @@ def needed(setting: Setting) -> dict[str, float]:
     A, B = setting.environment.sizes
     N, M = setting.hidden, symla().options["message"]
     hears = 2 * 4 * N * ((A + B) * (M + 1) + 2)
-    speaks = 2 * 2 * (A + B) * N * M
+    speaks = 2 * (A + B) * N * M
     return {
         "products": setting.steps * (setting.ticks * (2 * 4 * N * N * A * B + hears) + speaks),
         "activations": setting.steps * setting.ticks * 5 * N * A * B,

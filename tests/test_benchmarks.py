@@ -18,7 +18,7 @@ from symla_lite.environments import BANDITS, hearts
 from symla_lite.learner import Input, Sizes
 from symla_lite.symla import SymLAState, symla
 
-TINY = Setting(BANDITS["easy"], population=4, lifetimes=2, length=5, hidden=4)
+TINY = Setting(BANDITS["easy"], population=8, lifetimes=4, length=40, hidden=4)
 
 
 def some_state(key, sizes, hidden):

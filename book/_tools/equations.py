@@ -80,6 +80,14 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "shuffled-wires": Equation("wires in another order", "environments.transforms.permuted"),
         "price-of-a-fall": Equation("what a fall costs", "environments.control.cartpole"),
     },
+    "10_tasks": {
+        "swap-is-permutation": Equation(
+            "rewards swapped, inputs exchanged", "environments.transforms.rewards_swapped"
+        ),
+        "best-on-hearts": Equation("the most that hearts can pay", "environments.grids.distances"),
+        "linear-bandit": Equation("what a linear bandit pays", "environments.linear.linear_bandit"),
+        "cell-finds-weight": Equation("each cell finds its own weight"),
+    },
 }
 """All numbered equations: chapter, label, equation."""
 

@@ -108,12 +108,12 @@ def wait_for_all(what: str) -> None:
         multihost_utils.sync_global_devices(what)
 
 
-COLLECTIVE = re.compile(
+_COLLECTIVE = re.compile(
     r"= (.*?) (?:all-gather|all-reduce|all-to-all|reduce-scatter|collective-\w+)(?:-done)?\("
 )
 """An operation of a compiled program that waits for other devices; its results stand before it.
 One that was cut in two, so that work goes on meanwhile, has them at its end (`-done`)."""
-SHAPE = re.compile(r"[a-z]+(\d*)\[([\d,]*)\]")
+_SHAPE = re.compile(r"[a-z]+(\d*)\[([\d,]*)\]")
 """A shape in a compiled program, such as f32[64,2]: bits and lengths. Truth values have no bits."""
 
 
@@ -123,6 +123,6 @@ def exchanged(compiled: jax.stages.Compiled) -> int:
     """
     return sum(
         int(bits or 8) // 8 * math.prod(int(length) for length in lengths.split(",") if length)
-        for results in COLLECTIVE.findall(compiled.as_text())
-        for bits, lengths in SHAPE.findall(results)
+        for results in _COLLECTIVE.findall(compiled.as_text())
+        for bits, lengths in _SHAPE.findall(results)
     )

@@ -1,5 +1,9 @@
-// Says to a screen reader what a widget's label says to the eye: the widget manager leaves the handles of sliders and the
-// buttons of the Play widget without names, and tells the index of a slider's value in place of the value.
+// Says to a screen reader what the eye sees. The widget manager leaves the handles of sliders and the buttons of the Play
+// widget without names, and tells the index of a slider's value in place of the value; the theme leaves the arrows of its
+// contents without a name.
+for (const arrow of document.querySelectorAll("nav summary")) {
+  arrow.setAttribute("aria-label", `The pages below ${arrow.closest("li").querySelector("a").textContent.trim()}`);
+}
 new MutationObserver(() => {
   for (const slider of document.querySelectorAll(".widget-slider")) {
     const handle = slider.querySelector("[role=slider]");

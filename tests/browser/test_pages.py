@@ -48,6 +48,11 @@ NOT_OURS = (
         ".citation-list",
         "docutils makes a list of the bibliography whose entries are no list items",
     ),
+    (
+        "definition-list",
+        ".sig",
+        "Sphinx makes a list without terms of the parameters that take a line each",
+    ),
 )
 
 

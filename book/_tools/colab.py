@@ -39,10 +39,14 @@ nbclient.NotebookClient(notebook, timeout=3600, kernel_name="python3").execute()
 
 
 def python() -> str | None:
-    """A Python of Colab's version: on the path, or one of pyenv's."""
+    """A Python of Colab's version that runs: one of pyenv's, or the one on the path (which may be
+    pyenv's placeholder for a version that is turned off).
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which(f"python{PYTHON}"), *pyenv.glob(f"{PYTHON}.*/bin/python")]
-    return next((str(path) for path in found if path), None)
+    for path in (*pyenv.glob(f"{PYTHON}.*/bin/python"), shutil.which(f"python{PYTHON}")):
+        if path and not subprocess.run([path, "--version"], capture_output=True).returncode:
+            return str(path)
+    return None
 
 
 def run(*command: str | Path, **options) -> str:

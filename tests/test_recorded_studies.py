@@ -221,10 +221,12 @@ def test_study_4_the_metarnn_earns_as_much_with_a_minus_sign_when_rewards_are_sw
     assert abs(hearts.mean() + traps.mean()) < 0.1 * hearts.mean()
 
 
-@pytest.mark.parametrize("test", ["hearts_2", "hearts_2_swapped"])
-def test_study_4_symla_learns_from_reward_what_pays(tasks, test):
-    reward = by_fifths(tasks, "symla-hearts_2", test)
-    blind = by_fifths(tasks, "symla-hearts_2", f"{test}_without_reward")
+@pytest.mark.parametrize("grid", ["hearts_2", "hearts_3"])
+@pytest.mark.parametrize("rewards", ["", "_swapped"])
+def test_study_4_symla_learns_from_reward_what_pays(tasks, grid, rewards):
+    test = f"{grid}{rewards}"
+    reward = by_fifths(tasks, f"symla-{grid}", test)
+    blind = by_fifths(tasks, f"symla-{grid}", f"{test}_without_reward")
     first, last = reward[..., 0], reward[..., -1]
     print(f"{test}: {first.mean():.3f} to {last.mean():.3f}, {interval(last)}")
     assert interval(last)[0] > 0

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from symla_lite import studies
-from symla_lite.checkpoint import FileTrouble
+from symla_lite.__main__ import answer
 from symla_lite.lifetime import live
 from symla_lite.meta_training import said_beforehand
 from symla_lite.studies.run import run_training
@@ -56,42 +56,34 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
     return float(abs(difference.mean()) / error) if error else 0.0
 
 
+def run(out: Path, memory: float) -> None:
+    """Compares, then runs. Raises `ValueError` or `FileTrouble`."""
+    if jax.default_backend() == "cpu":
+        raise ValueError(
+            "there is no GPU here, and on a CPU these runs take days: install jax[cuda12] where "
+            "there is one, or take --scale standard."
+        )
+    for name, training_name in RUNS:
+        study = studies.named(name)
+        training = study.scale("paper").training(training_name)
+        here, there = (earned(training, jax.devices(kind)[0]) for kind in (None, "cpu"))
+        print(
+            f"{training_name}: {here.mean():.3f} on {jax.devices()[0].device_kind}, "
+            f"{there.mean():.3f} on the CPU, {apart(here, there):.1f} standard errors apart; "
+            f"{np.mean(np.isclose(here, there)):.0%} of the lifetimes earn the same."
+        )
+        print(said_beforehand(training.learner, training.environment, training.outer, memory))
+        path = run_training(study, "paper", training_name, 0, out, 0, memory)
+        print(f"Recorded in {path}.")
+
+
 def main() -> int:
-    """Compares, then runs."""
+    """Asks what is wanted, and does it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_scale", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder of the records")
     parser.add_argument("--memory", type=float, default=8.0, help="GiB for the population")
     arguments = parser.parse_args()
-    if jax.default_backend() == "cpu":
-        print(
-            "error: there is no GPU here, and on a CPU these runs take days: install "
-            "jax[cuda12] where there is one, or take --scale standard.",
-            file=sys.stderr,
-        )
-        return 2
-    try:
-        for name, training_name in RUNS:
-            study = studies.named(name)
-            training = study.scale("paper").training(training_name)
-            here, there = (earned(training, jax.devices(kind)[0]) for kind in (None, "cpu"))
-            print(
-                f"{training_name}: {here.mean():.3f} on {jax.devices()[0].device_kind}, "
-                f"{there.mean():.3f} on the CPU, {apart(here, there):.1f} standard errors apart; "
-                f"{np.mean(np.isclose(here, there)):.0%} of the lifetimes earn the same."
-            )
-            said = training.learner, training.environment, training.outer, arguments.memory
-            print(said_beforehand(*said))
-            path = run_training(
-                study, "paper", training_name, 0, arguments.out, 0, arguments.memory
-            )
-            print(f"Recorded in {path}.")
-    except (ValueError, FileTrouble) as trouble:
-        print(f"error: {trouble}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    return 0
+    return answer(lambda: run(arguments.out, arguments.memory))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
 """The command line: `python -m symla_lite --help`."""
 
 import argparse
-import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import jax
-
-from symla_lite import devices, environments, studies
+from symla_lite import devices, environments, here, studies
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
@@ -90,8 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
         study = studies.named(arguments.name)
         jobs = arguments.jobs
         if jobs is None:
-            shared = arguments.distributed is not None or jax.default_backend() != "cpu"
-            jobs = 1 if shared else os.cpu_count() or 1
+            jobs = here.jobs() if arguments.distributed is None else 1
         largest = max(
             study.scale(arguments.scale).trainings,
             key=lambda t: sum(needs(t.learner, t.environment, t.outer)),
@@ -124,11 +121,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(said)
 
 
-def main() -> int:
-    """Runs a command; 2 with one sentence where it cannot be."""
-    arguments = parser().parse_args()
+def answer(work: Callable[[], None]) -> int:
+    """Does a command's work; its exit status. 2, with one sentence, where it cannot be done."""
     try:
-        run(arguments)
+        work()
     except (ValueError, FileTrouble) as trouble:
         print(f"error: {trouble}", file=sys.stderr)
         return 2
@@ -136,6 +132,12 @@ def main() -> int:
         print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
         return 130
     return 0
+
+
+def main() -> int:
+    """Runs a command."""
+    arguments = parser().parse_args()
+    return answer(lambda: run(arguments))
 
 
 if __name__ == "__main__":

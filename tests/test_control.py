@@ -174,6 +174,35 @@ def test_falls_cost_one_under_balance_and_nothing_under_standard():
     np.testing.assert_array_equal(taken(cartpole("standard"), states, actions).reward, 1)
 
 
+def lean_by_hand(state):
+    """How far from upright the pole will be in 0.3 s, by the angle between two directions."""
+    lean = np.asarray(state.theta) + 0.3 * np.asarray(state.theta_dot)
+    return np.arccos(np.clip(np.cos(lean), -1, 1))
+
+
+def test_nearer_pays_one_for_a_step_towards_balance():
+    environment = cartpole("nearer", free=True)
+    states, actions = uniform_states(7, 2.2, 2, np.pi, 6), some_actions(7, 2)
+    new = taken(environment, states, actions)
+    nearer = lean_by_hand(body(environment, states)) - lean_by_hand(new.state)
+    sure = np.abs(nearer) > 1e-4
+    assert sure.mean() > 0.9
+    np.testing.assert_array_equal(np.asarray(new.reward)[sure], np.sign(nearer)[sure])
+
+
+@pytest.mark.parametrize(("choose", "stands"), [(np.argmax, True), (np.argmin, False)])
+def test_whoever_goes_for_nearer_balances_and_whoever_goes_against_it_does_not(choose, stands):
+    environment = cartpole("nearer", free=True)
+    state, _ = environment.reset(KEY, jnp.zeros(()))
+    step = jax.jit(environment.step)
+    upright = []
+    for _ in range(100):
+        both = [step(KEY, jnp.zeros(()), state, jnp.int32(action)) for action in (0, 1)]
+        state = both[choose([new.reward for new in both])].state
+        upright.append(float(jnp.cos(state.theta)))
+    assert (min(upright) > 0.95) == stands
+
+
 def pole_momentum(x_dot, theta, theta_dot):
     """The momentum that belongs to the angle, by the pole's mass times half its length."""
     return np.cos(theta) * x_dot + 4 / 3 * 0.5 * theta_dot
@@ -285,7 +314,10 @@ def test_the_physics_is_made_once_and_outlives_the_trace_that_made_it():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: cartpole("sparse"), "no reward 'sparse': take upright or balance or standard"),
+        (
+            lambda: cartpole("sparse"),
+            "no reward 'sparse': take upright or balance or standard or nearer",
+        ),
         (lambda: cartpole(free="yes"), "free='yes', give True or False"),
         (lambda: cartpole("balance", free=True), "'balance' would pay the same at every step"),
         (lambda: cartpole(target_range=2.4), "target_range=2.4, give 0 to less than 2.4 m"),

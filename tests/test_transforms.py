@@ -1,5 +1,7 @@
 """Transforms change what they name, once a lifetime, and nothing else."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,8 @@ from symla_lite.environments import (
     permuted,
     projected,
     reward_sign,
+    reward_zero,
+    rewards_standardised,
     rewards_swapped,
     spare_actions,
     standardised,
@@ -130,10 +134,51 @@ def test_moments_are_those_of_what_a_random_policy_sees():
         return Transition(new, look(new), jnp.zeros(()), jnp.zeros(()))
 
     environment = Environment("coin", {}, Sizes(3, 2), jax.random.normal, reset, step)
-    mean, covariance = moments(environment, lifetimes=4000, steps=50)
-    np.testing.assert_allclose(mean, [0, 1, 3], atol=0.1)
+    met = moments(environment, lifetimes=4000, steps=50)
+    np.testing.assert_allclose(met.mean, [0, 1, 3], atol=0.1)
     # Tasks and coins each have variance 1, and both are seen.
-    np.testing.assert_allclose(covariance, [[2, 4, 0], [4, 8, 0], [0, 0, 0]], atol=0.25)
+    np.testing.assert_allclose(met.covariance, [[2, 4, 0], [4, 8, 0], [0, 0, 0]], atol=0.25)
+    assert met.reward_mean == met.reward_variance == 0
+
+
+def pays_after_the_end():
+    """`tell_all`, but whoever goes on after an episode's end would be paid a thousand."""
+    inside = tell_all()
+
+    def step(key, task, state, action):
+        new = inside.step(key, task, state, action)
+        return new._replace(reward=jnp.where(state[1] >= 4, 1000.0, new.reward))
+
+    return dataclasses.replace(inside, step=step)
+
+
+def test_moments_of_rewards_count_no_step_that_is_not_taken():
+    met = moments(pays_after_the_end(), lifetimes=400, steps=200)
+    np.testing.assert_allclose([met.reward_mean, met.reward_variance], [2, 2 / 3], atol=0.02)
+
+
+def test_standardised_rewards_have_mean_0_and_variance_1_for_a_random_policy():
+    environment = rewards_standardised(dense_grid(3))
+    lived = jax.vmap(lambda key: live(random_policy(), environment, 300, {}, key))(
+        jax.random.split(KEY, 200)
+    )
+    paid = np.asarray(lived.reward)[np.asarray(lived.end) == 0]
+    np.testing.assert_allclose([paid.mean(), paid.var()], [0, 1], atol=0.03)
+    plain = follow(tell_all(), 0.3)[1].reward
+    np.testing.assert_allclose(
+        follow(rewards_standardised(tell_all()), Transformed(0.3, ()))[1].reward,
+        (plain - 2) / np.sqrt(2 / 3),
+        atol=0.03,
+    )
+
+
+def test_the_rewards_zero_is_drawn_once_a_lifetime_and_hidden():
+    environment = reward_zero(tell_all(), spread=3)
+    zeros = jax.vmap(environment.draw_task)(jax.random.split(KEY, 2000)).change
+    assert stats.kstest(np.asarray(zeros), stats.uniform(-3, 6).cdf).pvalue > 1e-3
+    plain, moved = (follow(environment, Transformed(0.3, jnp.float32(zero))) for zero in (0, -1.5))
+    np.testing.assert_allclose(moved[1].reward, plain[1].reward - 1.5, rtol=1e-6)
+    np.testing.assert_array_equal(moved[1].observation, plain[1].observation)
 
 
 def test_projected_inputs_have_unit_variance_under_a_random_policy():
@@ -239,6 +284,7 @@ def test_names_and_records_tell_what_was_done_in_which_order():
         (lambda: spare_actions(hearts(2), to=3), "has 4 actions: to=3, give at least 4"),
         (lambda: projected(hearts(2), to=0), "to=0, give at least 1"),
         (lambda: projected(hearts(2), unit_variance=1), "unit_variance=1: give True or False"),
+        (lambda: reward_zero(hearts(2), spread=0), "spread=0, give more than 0"),
     ],
 )
 def test_bad_input_is_refused(make, says):

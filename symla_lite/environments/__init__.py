@@ -9,6 +9,8 @@ from symla_lite.environments.transforms import (
     permuted,
     projected,
     reward_sign,
+    reward_zero,
+    rewards_standardised,
     rewards_swapped,
     spare_actions,
     standardised,
@@ -30,6 +32,8 @@ __all__ = [
     "permuted",
     "projected",
     "reward_sign",
+    "reward_zero",
+    "rewards_standardised",
     "rewards_swapped",
     "spare_actions",
     "standardised",
@@ -39,7 +43,11 @@ __all__ = [
 def standard() -> list[Environment]:
     """Those of the studies, and the ones that a reader may want by name."""
     control = [cartpole(), cartpole("balance"), acrobot(), mountain_car()]
-    free = [cartpole(free=True), cartpole(free=True, target_range=1.0)]
+    free = [
+        cartpole(free=True),
+        cartpole(free=True, target_range=1.0),
+        cartpole("nearer", free=True),
+    ]
     worlds = [hearts(2), hearts(3), hearts(5)]
     dense = [dense_grid(3), dense_grid(5)]
     return [

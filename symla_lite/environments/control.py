@@ -23,6 +23,7 @@ CARTPOLE_REWARDS: dict[str, str] = {
     "upright": "upright and near the target after dm_control, in [0, 1]",
     "balance": "0.1 a step, -1 at the step that falls",
     "standard": "1 a step: the same at every step, so it carries no signal in a lifetime",
+    "nearer": "1 for a step towards balance, -1 for one away from it, as the dense grid pays",
 }
 """What `cartpole` may pay."""
 
@@ -44,6 +45,11 @@ HALF_POLE = 0.5
 
 TIME_STEP = 0.02
 """CartPole: from step to step, in s."""
+
+AHEAD = 0.3
+"""CartPole: how far ahead the lean is looked at that "nearer" pays for, in s. A push changes the
+turning at once and the angle only later; without a look ahead the step would not be paid for its
+push."""
 
 
 @functools.cache
@@ -67,7 +73,7 @@ def control(
     sizes: Sizes,
     episode: int,
     look: Callable[[EnvState], jax.Array],
-    pay: Callable[[Task, EnvState, jax.Array], jax.Array],
+    pay: Callable[[Task, EnvState, EnvState, jax.Array], jax.Array],
     draw_task: Callable[[jax.Array], Task] = lambda key: (),
     correct: Callable[[EnvState, EnvState], EnvState] | None = None,
 ) -> Environment:
@@ -80,7 +86,7 @@ def control(
         sizes: A and B.
         episode: steps after which an episode ends.
         look: `(state) -> o [A]`.
-        pay: `(task, new state, stopped) -> r []`; `stopped` tells whether the body ended the
+        pay: `(task, state, new state, stopped) -> r []`; `stopped` tells whether the body ended the
             episode (a fall, a goal) and not the clock.
         draw_task: `(key) -> task`.
         correct: `(state, new state) -> new state`, a change to gymnax's step. An episode of a
@@ -113,7 +119,7 @@ def control(
         return Transition(
             state=new,
             observation=look(new),
-            reward=jnp.asarray(pay(task, new, stopped), jnp.float32),
+            reward=jnp.asarray(pay(task, state, new, stopped), jnp.float32),
             end=jnp.asarray(stopped | (new.time >= episode), jnp.float32),
         )
 
@@ -150,6 +156,8 @@ def cartpole(
       other punishes fast turning; the paper asks for "upright and centered" alone.
     - "balance": 0.1 a step, -1 at a fall.
     - "standard": 1 a step.
+    - "nearer": the dense grid's reward on a pole. 1 if the step brought the pole nearer to balance,
+      -1 if it brought it farther away; `far_from_balance` says what near is.
 
     A *fall* is a cart 2.4 m off the centre or a pole 12° off the vertical; it ends the episode.
 
@@ -179,10 +187,10 @@ def cartpole(
     one_of(reward, "CartPole", CARTPOLE_REWARDS)
     if not isinstance(free, bool):
         raise ValueError(f"An episode ends at a fall or not: free={free!r}, give True or False.")
-    if free and reward != "upright":
+    if free and reward in ("balance", "standard"):
         raise ValueError(
             f"In the free form nothing falls, and reward={reward!r} would pay the same at every "
-            "step: take 'upright'."
+            "step: take 'upright' or 'nearer'."
         )
     if not 0 <= target_range < X_LIMIT:
         raise ValueError(
@@ -209,13 +217,15 @@ def cartpole(
             return jnp.stack([*seen, state.x_dot, state.theta_dot / 5])
         return jnp.stack([state.x, state.x_dot, state.theta / 0.1, state.theta_dot])
 
-    def pay(target, state, fell):
+    def pay(target, state, new, fell):
         if reward == "standard":
             return jnp.ones(())
         if reward == "balance":
             return jnp.where(fell, -1.0, 0.1)
-        upright = (1 + jnp.cos(state.theta)) / 2
-        close = jnp.exp(math.log(0.1) * ((state.x - target) / margin) ** 2)
+        if reward == "nearer":
+            return jnp.sign(far_from_balance(state) - far_from_balance(new))
+        upright = (1 + jnp.cos(new.theta)) / 2
+        close = jnp.exp(math.log(0.1) * ((new.x - target) / margin) ** 2)
         return upright * (1 + close) / 2
 
     parts = [
@@ -235,6 +245,13 @@ def cartpole(
         draw_task=draw_task,
         correct=between_walls if free else None,
     )
+
+
+def far_from_balance(state: EnvState) -> jax.Array:
+    """How far from upright the pole will be `AHEAD` seconds from now if it goes on turning as it
+    does, in radians, between 0 and pi."""
+    lean = state.theta + AHEAD * state.theta_dot
+    return jnp.abs(jnp.arctan2(jnp.sin(lean), jnp.cos(lean)))
 
 
 def between_walls(state: EnvState, new: EnvState) -> EnvState:
@@ -282,8 +299,8 @@ def acrobot(episode: int = 500) -> Environment:
         angles = [jnp.cos(first), jnp.sin(first), jnp.cos(second), jnp.sin(second)]
         return jnp.stack([*angles, state.velocity_1 / 2, state.velocity_2 / 4])
 
-    def pay(task, state, arrived):
-        del task, state
+    def pay(task, state, new, arrived):
+        del task, state, new
         return jnp.where(arrived, 0.0, -1.0)
 
     return control(
@@ -325,12 +342,12 @@ def mountain_car(reward: str = "height", episode: int = 200) -> Environment:
     def look(state):
         return jnp.stack([(state.position + 0.5) / 0.5, state.velocity / 0.03])
 
-    def pay(task, state, arrived):
-        del task
+    def pay(task, state, new, arrived):
+        del task, state
         goal = jnp.where(arrived, 1.0, 0.0)
         if reward == "goal":
             return goal
-        return goal + HEIGHT * (1 + jnp.sin(3 * state.position)) / 2
+        return goal + HEIGHT * (1 + jnp.sin(3 * new.position)) / 2
 
     return control(
         name="mountain-car" if reward == "height" else f"mountain-car-{reward}",

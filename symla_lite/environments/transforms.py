@@ -44,6 +44,19 @@ class Projection(NamedTuple):
     """[to]."""
 
 
+class Moments(NamedTuple):
+    """What a uniformly random policy meets in an environment, over tasks, episodes and steps."""
+
+    mean: np.ndarray
+    """Of the observation, [A]."""
+    covariance: np.ndarray
+    """Of the observation, [A, A]."""
+    reward_mean: np.ndarray
+    """Of the reward of a step, []."""
+    reward_variance: np.ndarray
+    """Of the reward of a step, []."""
+
+
 def unchanged(change: Any, value: jax.Array) -> jax.Array:
     """The value as it is."""
     del change
@@ -142,20 +155,17 @@ def permuted(
 
 def moments(
     environment: Environment, lifetimes: int = 128, steps: int = 500, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the observations that a uniformly random policy meets.
+) -> Moments:
+    """Means and variances of the observations and rewards that a uniformly random policy meets.
 
-    Over tasks, episodes and steps alike; terminal observations count, and the step after one begins
-    a new episode, as in a lifetime.
+    Terminal observations count, and the step after one begins a new episode, as in a lifetime; the
+    reward of that step, which is none, does not count.
 
     Args:
         environment: where.
         lifetimes: how many, each in a task of its own.
         steps: of each.
         seed: decides everything random.
-
-    Returns:
-        The mean [A] and the covariance [A, A].
     """
 
     def one(key):
@@ -172,24 +182,26 @@ def moments(
                 (*environment.reset(key_reset, task), jnp.zeros(())),
                 (new.state, new.observation, new.end),
             )
-            return carry, o
+            return carry, (o, new.reward, end == 0)
 
         first = (*environment.reset(key_reset, task), jnp.zeros(()))
         return jax.lax.scan(step, first, jax.random.split(key_steps, steps))[1]
 
-    seen = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), lifetimes))
+    seen, paid, on = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), lifetimes))
     seen = np.asarray(seen, np.float64).reshape(-1, environment.sizes.observation)
+    paid = np.asarray(paid, np.float64)[np.asarray(on)]
     mean = seen.mean(axis=0)
-    return mean, (seen - mean).T @ (seen - mean) / len(seen)
+    covariance = (seen - mean).T @ (seen - mean) / len(seen)
+    return Moments(mean, covariance, paid.mean(), paid.var())
 
 
 @functools.cache
-def constants(environment: Environment) -> tuple[np.ndarray, np.ndarray]:
+def constants(environment: Environment) -> Moments:
     """`moments`, worked out once for an environment, when they are needed first."""
     # That is where the first task is drawn: inside a traced function, to which these do not belong.
     with jax.ensure_compile_time_eval():
-        mean, covariance = moments(environment)
-    return mean.astype(np.float32), covariance.astype(np.float32)
+        found = moments(environment)
+    return Moments(*map(np.float32, found))
 
 
 def to_unit(variance: jax.Array) -> jax.Array:
@@ -210,8 +222,8 @@ def standardised(environment: Environment) -> Environment:
 
     def see(change, o):
         del change
-        mean, covariance = constants(environment)
-        return (o - mean) * to_unit(jnp.diag(covariance))
+        met = constants(environment)
+        return (o - met.mean) * to_unit(jnp.diag(met.covariance))
 
     return transformed(environment, "standardised", {}, see=see)
 
@@ -247,10 +259,10 @@ def projected(environment: Environment, to: int = 16, unit_variance: bool = True
         weights = jnp.sqrt(2 / (A + to)) * jax.random.normal(key, (to, A))
         if not unit_variance:
             return Projection(weights, jnp.zeros(to))
-        mean, covariance = constants(environment)
-        variance = jnp.einsum("ia,ac,ic->i", weights, covariance, weights)
+        met = constants(environment)
+        variance = jnp.einsum("ia,ac,ic->i", weights, met.covariance, weights)
         weights = to_unit(variance)[:, None] * weights
-        return Projection(weights, -weights @ mean)
+        return Projection(weights, -weights @ met.mean)
 
     return transformed(
         environment,
@@ -310,3 +322,45 @@ def reward_sign(environment: Environment) -> Environment:
         return jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
 
     return transformed(environment, "signed", {}, draw=draw, earn=lambda sign, r: sign * r)
+
+
+def reward_zero(environment: Environment, spread: float = 1.0) -> Environment:
+    """What counts as nothing is drawn once a lifetime, and hidden: a number from U(-spread, spread)
+    is added to every reward.
+
+    Which policy is best does not depend on it, so a learner should not either; one that was only
+    ever paid around zero may.
+
+    Args:
+        environment: whose.
+        spread: the largest number that is added.
+
+    Raises:
+        ValueError: nothing would be added.
+    """
+    if not spread > 0:
+        raise ValueError(f"The zero is drawn from a range: spread={spread}, give more than 0.")
+
+    def draw(key):
+        return jax.random.uniform(key, minval=-spread, maxval=spread)
+
+    return transformed(
+        environment, "zero", {"spread": spread}, draw=draw, earn=lambda zero, r: r + zero
+    )
+
+
+def rewards_standardised(environment: Environment) -> Environment:
+    """Rewards shifted and scaled so that a random policy earns mean 0 and variance 1 a step.
+
+    Mean and variance are those of `moments`: the same in every lifetime.
+
+    Args:
+        environment: whose.
+    """
+
+    def earn(change, r):
+        del change
+        met = constants(environment)
+        return (r - met.reward_mean) * to_unit(met.reward_variance)
+
+    return transformed(environment, "rewards-standardised", {}, earn=earn)

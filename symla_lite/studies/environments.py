@@ -7,13 +7,23 @@ The paper asks whether SymLA earns more than a random policy, and more and more.
 without a look at the reward: so each test is made with reward and without. A theta that began with
 linear bandits, where nothing but the reward helps, is compared to one that was drawn; and there are
 worlds in which the reward is needed: CartPoles whose reward has a hidden sign or a hidden target.
+
+CartPole's reward differs from the grid's in two ways. It is never negative, and a push shows in it
+only later. So there is a grid whose reward has a hidden zero, to learn in, and two more CartPoles:
+one is paid around zero, the other at once, as the grid pays.
 """
 
 from symla_lite.baselines import random_policy
 from symla_lite.environments.control import cartpole
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.grids import dense_grid
-from symla_lite.environments.transforms import projected, reward_sign, spare_actions
+from symla_lite.environments.transforms import (
+    projected,
+    reward_sign,
+    reward_zero,
+    rewards_standardised,
+    spare_actions,
+)
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
@@ -33,6 +43,8 @@ GRID = projected(dense_grid(3))
 """What is meta-trained on."""
 GRID_SIGNED = reward_sign(GRID)
 """To come nearer to the target is good in half of the lifetimes, and bad in the others."""
+GRID_ZERO = reward_zero(GRID)
+"""A number that the learner is not told is added to all rewards of a lifetime."""
 CARTPOLE = cartpole(free=True)
 """The pole may swing round; it begins upright."""
 WORLDS: dict[str, Environment] = {
@@ -43,6 +55,8 @@ WORLDS: dict[str, Environment] = {
     "cartpole_4": projected(spare_actions(CARTPOLE, to=GRID.sizes.action)),
     "cartpole_signed": reward_sign(projected(CARTPOLE)),
     "cartpole_target": projected(cartpole(free=True, target_range=1.5)),
+    "cartpole_standardised": reward_sign(rewards_standardised(projected(CARTPOLE))),
+    "cartpole_nearer": reward_sign(projected(cartpole("nearer", free=True))),
 }
 """All that is meta-tested on."""
 
@@ -70,6 +84,7 @@ def standard() -> Scale:
             *bandits_first(),
             Training("symla-linear_4-grid", symla(), GRID, from_bandits, start),
             Training("symla-linear_4-grid_signed", symla(), GRID_SIGNED, from_bandits, start),
+            Training("symla-linear_4-grid_zero", symla(), GRID_ZERO, from_bandits, start),
             Training("metarnn-grid", metarnn(hidden=32), GRID, black_box),
         ),
         seeds=(0, 1, 2),

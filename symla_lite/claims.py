@@ -356,20 +356,25 @@ def control_in_hearts(runs: Results) -> list[Finding]:
 
 # Study 5
 
-DRAWN, BY_BANDITS, SIGNED, BLACK_BOX = (
+DRAWN, BY_BANDITS, SIGNED, ZERO, BANDITS_ALONE, BLACK_BOX = (
     "symla-grid",
     "symla-linear_4-grid",
     "symla-linear_4-grid_signed",
+    "symla-linear_4-grid_zero",
+    "symla-linear_4",
     "metarnn-grid",
 )
 TRAINED = {
     DRAWN: "drawn",
     BY_BANDITS: "bandits first",
-    SIGNED: "signed grid",
+    SIGNED: "hidden sign",
+    ZERO: "hidden zero",
+    BANDITS_ALONE: "bandits alone",
     BLACK_BOX: "MetaRNN",
 }
 """How they were meta-trained: on the grid from a theta that was drawn, as in the paper; on linear
-bandits and then on the grid; on linear bandits and then on a grid with a hidden sign."""
+bandits and then on the grid, with its reward as it is, with a hidden sign, with a hidden zero; on
+linear bandits alone."""
 PLACES = {
     "grid": "the grid",
     "grid_signed": "the grid with a hidden sign",
@@ -377,8 +382,10 @@ PLACES = {
     "cartpole_4": "CartPole with four actions",
     "cartpole_signed": "CartPole with a hidden sign",
     "cartpole_target": "CartPole with a hidden target",
+    "cartpole_nearer": "CartPole, paid like the grid",
+    "cartpole_standardised": "CartPole, paid around zero",
 }
-"""What its worlds are called."""
+"""What its worlds are called. The last two have a hidden sign, too."""
 
 
 def on(training: str, test: str) -> str:
@@ -407,7 +414,7 @@ def goes_on_to_cartpole(runs: Results) -> list[Finding]:
     """On CartPole, above random and rising."""
     return [
         finding
-        for training in (DRAWN, BY_BANDITS)
+        for training in (DRAWN, BY_BANDITS, ZERO)
         for where in [on(training, "cartpole")]
         for finding in (
             above(where, OVER, over_random(runs, training, "cartpole"), digits=3),
@@ -437,8 +444,27 @@ def nothing_else_helps(runs: Results) -> list[Finding]:
     """On CartPoles that hide what they pay for."""
     return [
         needs_reward(runs, training, test, on(training, test))
-        for training in (DRAWN, BY_BANDITS, SIGNED)
+        for training in (DRAWN, BY_BANDITS, ZERO)
         for test in ("cartpole_signed", "cartpole_target")
+    ]
+
+
+def paid_like_the_grid(runs: Results) -> list[Finding]:
+    """On a CartPole whose reward answers each push at once."""
+    test = "cartpole_nearer"
+    return [
+        needs_reward(runs, training, test, on(training, test))
+        for training in (DRAWN, BY_BANDITS, ZERO)
+    ]
+
+
+def paid_around_zero(runs: Results) -> list[Finding]:
+    """On a CartPole whose reward comes late, but is zero on average; who saw bandits alone."""
+    test = "cartpole_standardised"
+    where = on(BANDITS_ALONE, test)
+    return [
+        needs_reward(runs, BANDITS_ALONE, test, where),
+        above(where, RISE, rise(runs, BANDITS_ALONE, test), digits=3),
     ]
 
 
@@ -565,6 +591,20 @@ CLAIMS: tuple[Claim, ...] = (
         "It uses its reward on a CartPole that hides for what it pays",
         "not asked",
         nothing_else_helps,
+        ours=True,
+    ),
+    Claim(
+        "environments",
+        "It does so where CartPole pays each push at once, as the grid does",
+        "not asked",
+        paid_like_the_grid,
+        ours=True,
+    ),
+    Claim(
+        "environments",
+        "Meta-trained on linear bandits alone, it learns on a CartPole that pays around zero",
+        "not asked",
+        paid_around_zero,
         ours=True,
     ),
 )

@@ -94,10 +94,12 @@ def test_a_rise_that_needs_no_reward_is_found_out():
             return np.full(10, 0.6)
         return np.linspace(0.6, 0.8, 10)
 
-    learns, goes_on, metarnn, control, hidden = verdicts("environments", blind)
+    learns, goes_on, metarnn, *ours = verdicts("environments", blind)
     assert (learns, goes_on) == ("reproduced", "reproduced")
     assert metarnn == "not reproduced", "it goes on to CartPole as well"
-    assert (control, hidden) == ("not reproduced", "not reproduced")
+    *without_a_rise, late = ours
+    assert set(without_a_rise) == {"not reproduced"}
+    assert late == "partly", "it rises, but by no reward"
 
 
 @pytest.mark.parametrize("name", sorted({claim.study for claim in CLAIMS}))

@@ -50,7 +50,8 @@ class Input(NamedTuple):
 class Learner:
     """A history-dependent map f, as three pure functions.
 
-    They describe one learner in one lifetime; many are had by `jax.vmap`.
+    They describe one learner in one lifetime; many are had by `jax.vmap`. A fourth, `prepare`, only
+    saves work.
     """
 
     name: str
@@ -65,6 +66,9 @@ class Learner:
     step: Callable[[Theta, State, Input], tuple[jax.Array, State]]
     """`(theta, h, input) -> (logits [B], h)`: one step of f. The action is drawn from
     softmax(logits) by whoever calls it."""
+    prepare: Callable[[Theta], Theta] = lambda theta: theta
+    """`(theta) -> theta`: what a step needs of theta and depends on nothing else. Whoever takes
+    many steps calls it once before the first; `step` takes theta in either form."""
 
 
 def first_input(o: jax.Array, sizes: Sizes) -> Input:
@@ -83,21 +87,6 @@ def without_reward(learner: Learner) -> Learner:
         return learner.step(theta, h, x._replace(r=jnp.zeros_like(x.r)))
 
     return dataclasses.replace(learner, name=f"{learner.name} without reward", step=step)
-
-
-def with_forget_bias(theta: Theta, name: str, forget_bias: float) -> Theta:
-    """Fresh LSTM weights with another initial bias of the forget gate.
-
-    `hk.LSTM` adds 1 to the gate whatever its weights are, and its gates come in the order i, g, f,
-    o; so what is missing to `forget_bias` is put into the third quarter of its bias.
-
-    Args:
-        theta: Haiku's parameters.
-        name: of the LSTM's linear layer among them.
-        forget_bias: the bias in all.
-    """
-    i, g, f, o = jnp.split(theta[name]["b"], 4)
-    return theta | {name: theta[name] | {"b": jnp.concatenate([i, g, f + forget_bias - 1, o])}}
 
 
 def count(theta: Theta) -> int:

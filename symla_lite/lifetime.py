@@ -56,6 +56,7 @@ def live(
     key_task, key_state, key_reset, key_steps = jax.random.split(key, 4)
     task = environment.draw_task(key_task)
     h = learner.init_state(theta, key_state, sizes)
+    theta = learner.prepare(theta)
     env_state, o = environment.reset(key_reset, task)
 
     # All that is random and does not depend on what happens is drawn before the first step, for all

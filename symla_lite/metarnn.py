@@ -10,7 +10,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from symla_lite.learner import Input, Learner, Sizes, first_input, with_forget_bias
+from symla_lite.learner import Input, Learner, Sizes, first_input
+from symla_lite.lstm import with_forget_bias
 
 
 def metarnn(hidden: int = 48, end_flag: bool = True, forget_bias: float = 1.0) -> Learner:

@@ -11,6 +11,7 @@ for the same numbers. A test holds them together.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from symla_lite.learner import Input, Learner, Sizes, Theta, first_input, with_forget_bias
+from symla_lite.learner import Input, Learner, Sizes, Theta, first_input
+from symla_lite.lstm import through_gates, with_forget_bias
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,35 +93,67 @@ def textbook(options: Options) -> Cells:
     )
 
 
-def fast(options: Options, theta: Theta) -> Cells:
+class Linear(NamedTuple):
+    """A linear map, x @ w + b."""
+
+    w: jax.Array
+    b: jax.Array
+
+
+class Weights(NamedTuple):
+    """theta, with the LSTM's weights cut by rows into what they are multiplied with."""
+
+    at_input: jax.Array
+    """[M + 1, 4 N]."""
+    at_output: jax.Array
+    """[M + 1, 4 N]."""
+    everywhere: Linear
+    """For the reward and, if wanted, the end flag; and the LSTM's bias."""
+    h: jax.Array
+    """The recurrent weights, [N, 4 N]."""
+    m_fwd: Linear
+    """[N, M]."""
+    m_bwd: Linear
+    """[N, M]."""
+
+
+def cut(options: Options, theta: Theta | Weights) -> Weights:
+    """Prepares theta for the fast form; what is prepared stays as it is."""
+    if isinstance(theta, Weights):
+        return theta
+    w, per_side = theta["lstm/linear"]["w"], options.message + 1
+    at_input, at_output, everywhere, h = jnp.split(
+        w, [per_side, 2 * per_side, w.shape[0] - options.hidden]
+    )
+    everywhere = Linear(everywhere, theta["lstm/linear"]["b"])
+    return Weights(
+        at_input, at_output, everywhere, h, Linear(**theta["m_fwd"]), Linear(**theta["m_bwd"])
+    )
+
+
+def fast(options: Options, weights: Weights) -> Cells:
     """The same cells, with linear maps taken where there are fewest things to map.
 
     The LSTM's input product splits into a part per input a, a part per output b and a part for
     all, computed A + B + 1 times and not A * B times. The sum (or mean) of linear read-outs is the
     read-out of the sum (or mean).
     """
-    w, bias = theta["lstm/linear"]["w"], theta["lstm/linear"]["b"]
-    per_side = options.message + 1
-    w_a, w_b, w_all, w_h = jnp.split(w, [per_side, 2 * per_side, w.shape[0] - options.hidden])
 
     def tick(h, c, heard):
         gates = (
-            (heard.at_input @ w_a)[:, None]
-            + (heard.at_output @ w_b)[None, :]
-            + (heard.everywhere @ w_all + bias)
-            + h @ w_h
+            (heard.at_input @ weights.at_input)[:, None]
+            + (heard.at_output @ weights.at_output)[None, :]
+            + (heard.everywhere @ weights.everywhere.w + weights.everywhere.b)
+            + h @ weights.h
         )
-        i, g, f, o = jnp.split(gates, 4, axis=-1)  # Haiku's order, and its forget bias of 1
-        c = jax.nn.sigmoid(f + 1) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        return jax.nn.sigmoid(o) * jnp.tanh(c), c
+        return through_gates(gates, c)
 
-    def read_out(name, axis):
-        w, b = theta[name]["w"], theta[name]["b"]
+    def read_out(linear, axis):
         if options.reduce == "mean":
-            return lambda h: jnp.mean(h, axis=axis) @ w + b
-        return lambda h: jnp.sum(h, axis=axis) @ w + h.shape[axis] * b
+            return lambda h: jnp.mean(h, axis=axis) @ linear.w + linear.b
+        return lambda h: jnp.sum(h, axis=axis) @ linear.w + h.shape[axis] * linear.b
 
-    return Cells(tick=tick, forward=read_out("m_fwd", axis=0), backward=read_out("m_bwd", axis=1))
+    return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
 
 
 def pass_messages(
@@ -216,13 +250,16 @@ def symla(
         theta = network.init(key, state, first_input(jnp.zeros(sizes.observation), sizes))
         return with_forget_bias(theta, "lstm/linear", forget_bias)
 
-    def fast_step(theta: Theta, state: SymLAState, x: Input):
-        return pass_messages(fast(options, theta), options, state, x)
+    def fast_step(theta: Theta | Weights, state: SymLAState, x: Input):
+        return pass_messages(fast(options, cut(options, theta)), options, state, x)
 
-    return Learner(
+    learner = Learner(
         name="symla",
         options=dataclasses.asdict(options),
         init_theta=init_theta,
         init_state=init_state,
-        step=network.apply if form == "textbook" else fast_step,
+        step=network.apply,
     )
+    if form == "textbook":
+        return learner
+    return dataclasses.replace(learner, step=fast_step, prepare=functools.partial(cut, options))

@@ -23,7 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from symla_lite import backprop
-from symla_lite.learner import Input, Learner, Sizes, State, Theta, with_forget_bias
+from symla_lite.learner import Input, Learner, Sizes, State, Theta
+from symla_lite.lstm import through_gates, with_forget_bias
 
 # The cells of one layer.
 
@@ -238,9 +239,7 @@ def fast(theta: Theta, reduce: Reduce = "sum") -> Cells:
             + (heard.everywhere @ w_all + bias)
             + state.hidden @ w_h
         )
-        i, g, f, o = jnp.split(gates, 4, axis=-1)  # Haiku's order, and its forget bias of 1
-        c = jax.nn.sigmoid(f + 1) * state.cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-        return hk.LSTMState(hidden=jax.nn.sigmoid(o) * jnp.tanh(c), cell=c)
+        return hk.LSTMState(*through_gates(gates, state.cell))
 
     def read_out(name, axis):
         w, b = theta[name]["w"], theta[name]["b"]

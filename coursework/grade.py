@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -36,8 +37,8 @@ def quietly():
         os.close(kept)
 
 
-def grade(submission: Path, package: Path, files: Sequence[str] = ()):
-    """Otter's results of one submission, a notebook and the files that came with it.
+def grade(submission: Path, package: Path):
+    """Otter's results of one submission: a notebook, or a zip file of one and what came with it.
 
     Raises:
         Failed: there are none.
@@ -47,12 +48,29 @@ def grade(submission: Path, package: Path, files: Sequence[str] = ()):
     if str(HERE) not in sys.path:
         sys.path.insert(0, str(HERE))  # the plugin, which Otter imports by its name
     with quietly():
-        results = grade_submission(
-            str(submission), str(package), quiet=True, extra_submission_files=list(files)
-        )
+        results = grade_submission(str(submission), str(package), quiet=True)
     if results.has_catastrophic_failure():
         raise Failed(f"{submission}: {results.catastrophic_error}")
     return results
+
+
+def objection(name: str, submissions: Sequence[Path], out: Path) -> str:
+    """What is wrong with the command, in one sentence; nothing where it is right."""
+    built = sorted(path.parent.name for path in out.glob("*/*-autograder.zip"))
+    if not built:
+        return f"Nothing is built in {out}: run `make coursework` first."
+    if name not in built:
+        return f"There is no assignment {name}: take {', '.join(built)}."
+    for path in submissions:
+        if not path.is_file():
+            return f"There is no file {path}."
+        try:
+            cells = json.loads(path.read_text("utf-8"))["cells"]
+        except (ValueError, KeyError, TypeError):
+            cells = None
+        if not isinstance(cells, list):
+            return f"{path} is no notebook: give the .ipynb file that was handed in."
+    return ""
 
 
 def scores(results) -> dict[str, float]:
@@ -68,17 +86,23 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="where `make coursework` built")
     parser.add_argument("--why", action="store_true", help="also print what the tests said")
     given = parser.parse_args()
-    package = given.out / given.name / f"{given.name}-autograder.zip"
-    if not package.exists():
-        print(f"{package} is not there: run `make coursework` first.", file=sys.stderr)
+    if wrong := objection(given.name, given.submissions, given.out):
+        print(wrong, file=sys.stderr)
         return 1
+    package = given.out / given.name / f"{given.name}-autograder.zip"
+    failed = 0
     for submission in given.submissions:
-        results = grade(submission, package)
+        try:
+            results = grade(submission, package)
+        except Failed as error:
+            print(f"Not graded: {error}", file=sys.stderr)
+            failed += 1
+            continue
         each = "  ".join(f"{name} {points:g}" for name, points in scores(results).items())
         print(f"{submission}: {results.total:g} of {results.possible:g}   {each}")
         if given.why:
             print(results.summary(), "\n")
-    return 0
+    return int(failed > 0)
 
 
 if __name__ == "__main__":

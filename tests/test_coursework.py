@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ sys.path.append(str(ROOT / "coursework"))
 import apart  # noqa: E402
 import build  # noqa: E402
 import checks  # noqa: E402
+import grade  # noqa: E402
 import guide  # noqa: E402
 
 NAMES = [path.stem for path in build.masters()]
@@ -194,6 +196,29 @@ def test_the_guide_has_every_assignment_with_its_solutions_and_wrong_answers():
             assert wrong.about in text
     assert "return [w - alpha * np.outer(x, delta)" in text
     assert "SOLUTION" not in text and "<!--" not in text
+
+
+def test_a_question_that_only_measures_says_so_where_its_solution_would_be():
+    text = guide.details(master("04_symla"))
+    assert "(5 points)\n\nNothing to write" in text and text.count("Nothing to write") == 1
+
+
+@pytest.mark.parametrize(
+    "name, file, said",
+    [
+        ("02_metarn", "good.ipynb", "no assignment 02_metarn: take 02_metarnn."),
+        ("02_metarnn", "absent.ipynb", "no file .*absent.ipynb"),
+        ("02_metarnn", "bad.ipynb", "bad.ipynb is no notebook"),
+        ("02_metarnn", "good.ipynb", "^$"),
+    ],
+)
+def test_a_grading_that_cannot_begin_says_why_in_one_sentence(tmp_path, name, file, said):
+    assert "make coursework" in grade.objection("02_metarnn", [], tmp_path)
+    (tmp_path / "02_metarnn").mkdir()
+    (tmp_path / "02_metarnn" / "02_metarnn-autograder.zip").touch()
+    (tmp_path / "good.ipynb").write_text('{"cells": []}')
+    (tmp_path / "bad.ipynb").write_bytes(b"\x89PNG")
+    assert re.search(said, grade.objection(name, [tmp_path / file], tmp_path))
 
 
 # -------------------------------------------------------------------------- comparisons with hints

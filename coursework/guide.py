@@ -27,12 +27,14 @@ PAGE = """\
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto;
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
        padding: 0 1rem; }}
-table {{ border-collapse: collapse; }}
+p, li {{ max-width: 50rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; max-width: 50rem; }}
+td code {{ white-space: nowrap; }}
 th, td {{ text-align: left; vertical-align: top; padding: 0.2rem 0.8rem 0.2rem 0;
          border-bottom: 1px solid #8886; }}
-pre {{ overflow-x: auto; padding: 0.6rem; background: #8882; }}
+pre {{ overflow-x: auto; padding: 0.6rem; background: #8882; font-size: 0.8rem; }}
 </style>
 <script defer src="{mathjax}"></script>
 {body}
@@ -104,6 +106,8 @@ def details(master: Master) -> str:
     solutions = []
     for cell in master.cells:
         if name := cell.metadata.get("question"):
+            if solutions and solutions[-1].startswith("####"):
+                solutions.append("Nothing to write: the checks measure the answers above.")
             heading = re.search(r"^## (.+)$", cell.source, re.MULTILINE)[1]
             solutions.append(f"#### {heading} ({full[name]} points)")
         elif "solution" in cell.metadata.get("tags", []):

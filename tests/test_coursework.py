@@ -171,6 +171,15 @@ def test_there_are_three_wrong_answers_each_with_a_mark_below_the_full_one(name)
     assert all(score < points[question] for w in wrong for question, score in w.scores.items())
 
 
+@pytest.mark.parametrize("name", NAMES[:5])
+@pytest.mark.parametrize("variant", ["2027", "2028", "spring", "x"])
+def test_no_variant_is_the_assignment_whose_solution_is_public(name, variant):
+    first, other = (
+        "".join(master(name, v).code("given", "solution", "test")) for v in ("", variant)
+    )
+    assert first != other
+
+
 def test_variants_differ_and_one_name_always_gives_the_same():
     texts = {
         variant: "".join(master("02_metarnn", variant).code("given"))

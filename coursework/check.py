@@ -94,7 +94,7 @@ class Case(NamedTuple):
     answer: str
     notebook: str
     files: dict[str, str]
-    wanted: dict[str, float]
+    wanted: dict[str, float | tuple[float, ...]]
     full: int
 
 
@@ -140,6 +140,11 @@ def graded(case: Case, out: Path) -> tuple[dict[str, float], float]:
             build.write_zip(submission, {name: x.encode() for name, x in together.items()})
         found = grade.scores(grade.grade(submission, package))
     return found, time.monotonic() - began
+
+
+def earns(wanted: float | tuple[float, ...], found: float | None) -> bool:
+    """Whether a question earned what it should, or one of what it may."""
+    return found in wanted if isinstance(wanted, tuple) else found == wanted
 
 
 def squeezed(line: str) -> str:
@@ -205,12 +210,10 @@ def main() -> int:
                 continue
             each = "".join(f"{found.get(name, 0):>4g}" for name in case.wanted)
             total = f"{sum(found.values()):g}/{case.full}"
-            verdict = "" if found == case.wanted else f"   WRONG: {sum(case.wanted.values()):g}, "
-            if verdict:
-                verdict += " ".join(
-                    f"{x} {n:g}" for x, n in case.wanted.items() if found.get(x) != n
-                )
-                bad += 1
+            missed = [x for x, n in case.wanted.items() if not earns(n, found.get(x))]
+            verdict = ", ".join(f"{x} {guide.either(case.wanted[x])}" for x in missed)
+            verdict = verdict and f"   WRONG: {verdict} it should be"
+            bad += bool(missed)
             print(f"  {case.answer:<34}{each}{total:>8}{seconds:>9.0f}{verdict}", flush=True)
     print()
     for master in masters:

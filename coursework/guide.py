@@ -48,7 +48,7 @@ class Wrong:
     Attributes:
         name: the file's.
         about: what is wrong with it, from its docstring.
-        scores: what the questions that it spoils still earn.
+        scores: what the questions that it spoils still earn; a tuple where chance decides.
         source: the cell.
     """
 
@@ -61,12 +61,18 @@ class Wrong:
             for node in tree.body
             if isinstance(node, ast.Assign) and node.targets[0].id == "SCORES"
         ]
-        self.scores: dict[str, int] = ast.literal_eval(scores)
+        self.scores: dict[str, int | tuple[int, ...]] = ast.literal_eval(scores)
 
 
 def wrong_answers(assignment: str) -> list[Wrong]:
     """The typical wrong answers of an assignment."""
     return [Wrong(path) for path in sorted((HERE / "wrong" / assignment).glob("*.py"))]
+
+
+def either(score: int | tuple[int, ...]) -> str:
+    """What a question earns, in words where chance decides."""
+    *others, last = map(str, score if isinstance(score, tuple) else (score,))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence]) -> str:
@@ -99,7 +105,7 @@ def details(master: Master) -> str:
     )
     full = {question.name: question.points for question in master.questions}
     rows = [
-        [wrong.about, ", ".join(f"{x} {n} of {full[x]}" for x, n in wrong.scores.items())]
+        [wrong.about, ", ".join(f"{x} {either(n)} of {full[x]}" for x, n in wrong.scores.items())]
         for wrong in wrong_answers(master.name)
     ]
     wrong = table(["typical wrong answer", "what is left of the points"], rows)

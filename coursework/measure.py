@@ -1,6 +1,6 @@
 """Measures what assignment 5 states: the regret of its reference solution, over seeds.
 
-    python coursework/measure.py        writes regret.json; about two minutes on an idle core
+    python coursework/measure.py        writes regret.json; about half a minute on an idle core
 
 The bar is twice the reference's worst seed and the tighter one a quarter above it, so that a
 correct search passes whatever its seed, and one that climbs badly does not.

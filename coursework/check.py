@@ -211,8 +211,8 @@ def main() -> int:
             each = "".join(f"{found.get(name, 0):>4g}" for name in case.wanted)
             total = f"{sum(found.values()):g}/{case.full}"
             missed = [x for x, n in case.wanted.items() if not earns(n, found.get(x))]
-            verdict = ", ".join(f"{x} {guide.either(case.wanted[x])}" for x in missed)
-            verdict = verdict and f"   WRONG: {verdict} it should be"
+            verdict = ", ".join(f"{x} should be {guide.either(case.wanted[x])}" for x in missed)
+            verdict = verdict and f"   WRONG: {verdict}"
             bad += bool(missed)
             print(f"  {case.answer:<34}{each}{total:>8}{seconds:>9.0f}{verdict}", flush=True)
     print()

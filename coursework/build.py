@@ -15,8 +15,8 @@ cell tagged `not-graded` is the student's to run and no use to grading.
 In the front matter, `coursework` holds `imports`, what an answer may import; `seconds`, how long
 it may take; `package`, whether students need symla_lite; `files`, what else of this folder travels
 with the notebook; and `vary`, conventions that a variant chooses among: `{{ NAME }}` in the master
-becomes the first of its values, or, with --variant, one that the variant's name decides; no variant
-has all the first ones. `{{ file.key }}` is a number of `file.json` in this folder.
+becomes the first of its values, or, with --variant, another one, which the variant's name decides.
+`{{ file.key }}` is a number of `file.json` in this folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
-import itertools
 import json
 import re
 import shutil
@@ -172,16 +171,14 @@ def masters() -> list[Path]:
     return sorted(HERE.glob("[0-9][0-9]_*.md"))
 
 
-def choose(vary: dict[str, list], assignment: str, variant: str) -> dict[str, Any]:
-    """A value for each convention: the first ones, or those that the variant's name decides.
-
-    No variant has the first values throughout, as their solutions are public.
-    """
-    first, *others = itertools.product(*vary.values())
+def choose(values: list, name: str, variant: str) -> Any:
+    """The value of a convention: the first, whose solution is public, or with a variant another
+    one, which the variant's name decides."""
+    first, *others = values
     if not variant or not others:
-        return dict(zip(vary, first))
-    digest = hashlib.sha256(f"{variant}/{assignment}".encode()).digest()
-    return dict(zip(vary, others[int.from_bytes(digest[:8], "big") % len(others)]))
+        return first
+    digest = hashlib.sha256(f"{variant}/{name}".encode()).digest()
+    return others[int.from_bytes(digest[:8], "big") % len(others)]
 
 
 def read(path: Path, variant: str = "") -> Master:
@@ -194,7 +191,8 @@ def read(path: Path, variant: str = "") -> Master:
     _, front, body = text.split("---\n", 2)
     settings = yaml.safe_load(front).pop("coursework")
     chosen: dict[str, Any] = {}
-    for name, value in choose(settings.get("vary", {}), path.stem, variant).items():
+    for name, values in settings.get("vary", {}).items():
+        value = choose(values, name, variant)
         together = value if isinstance(value, dict) else {"": value}
         chosen |= {f"{name}.{key}".strip("."): item for key, item in together.items()}
     for file in HERE.glob("*.json"):

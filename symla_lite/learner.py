@@ -68,7 +68,8 @@ class Learner:
     softmax(logits) by whoever calls it."""
     prepare: Callable[[Theta], Theta] = lambda theta: theta
     """`(theta) -> theta`: what a step needs of theta and depends on nothing else. Whoever takes
-    many steps calls it once before the first; `step` takes theta in either form."""
+    many steps calls it once before the first; `step` takes theta in either form. A learner made of
+    another one, with a theta of another form, needs one of its own."""
 
 
 def first_input(o: jax.Array, sizes: Sizes) -> Input:

@@ -187,7 +187,12 @@ def moments(
         first = (*environment.reset(key_reset, task), jnp.zeros(()))
         return jax.lax.scan(step, first, jax.random.split(key_steps, steps))[1]
 
-    seen, paid, on = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), lifetimes))
+    def all_lives(seed):
+        return jax.vmap(one)(jax.random.split(jax.random.key(seed), lifetimes))
+
+    # Compiled first, it gives numbers and no tracers even where it is needed first inside a traced
+    # function. (`ensure_compile_time_eval` should, but jax 0.7.2 cannot run a scan in it.)
+    seen, paid, on = jax.jit(all_lives).lower(seed).compile()(seed)
     seen = np.asarray(seen, np.float64).reshape(-1, environment.sizes.observation)
     paid = np.asarray(paid, np.float64)[np.asarray(on)]
     mean = seen.mean(axis=0)
@@ -198,10 +203,7 @@ def moments(
 @functools.cache
 def constants(environment: Environment) -> Moments:
     """`moments`, worked out once for an environment, when they are needed first."""
-    # That is where the first task is drawn: inside a traced function, to which these do not belong.
-    with jax.ensure_compile_time_eval():
-        found = moments(environment)
-    return Moments(*map(np.float32, found))
+    return Moments(*map(np.float32, moments(environment)))
 
 
 def to_unit(variance: jax.Array) -> jax.Array:

@@ -31,7 +31,8 @@ STYLE = """
     .bd-footer-content, .equation-code, .headerlink, #pst-skip-link, .live-controls
         { display: none !important; }
     .bd-main, .bd-content, .bd-article-container { max-width: none !important; }
-    img, table, .MathJax { break-inside: avoid; }
+    img, tr, .MathJax { break-inside: avoid; }
+    pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 """
 
 

@@ -93,10 +93,6 @@ def test_the_card_follows_the_records(data, monkeypatch):
     assert {claim for claim in after if after[claim] != before[claim]} == {fails}
 
 
-@pytest.mark.skipif(
-    not (BOOK / "11_environments.md").exists(),
-    reason="chapter 11 is a draft until Study 5 is recorded",
-)
 def test_chapter_11s_figure_and_what_it_says_follow_the_records(data, monkeypatch):
     folder = data("environments")
     page = cells("11_environments.md", section="The recorded runs")

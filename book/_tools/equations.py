@@ -88,6 +88,11 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "linear-bandit": Equation("what a linear bandit pays", "environments.linear.linear_bandit"),
         "cell-finds-weight": Equation("each cell finds its own weight"),
     },
+    "11_environments": {
+        "unit-variance-projection": Equation(
+            "a projection of unit variance", "environments.transforms.projected"
+        ),
+    },
 }
 """All numbered equations: chapter, label, equation."""
 

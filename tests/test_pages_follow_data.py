@@ -97,14 +97,14 @@ def test_chapter_11s_figure_and_what_it_says_follow_the_records(data, monkeypatc
     folder = data("environments")
     page = cells("11_environments.md", section="The recorded runs")
     study = named("environments")
-    figure, text = shown(page, monkeypatch, study=study)[-2:]
+    figure, _, text = shown(page, monkeypatch, study=study)[-3:]
 
     def better(arrays):
         arrays["cartpole/blocks"] = arrays["cartpole/blocks"] + np.float32(100)
 
     for path in folder.glob("symla-grid-*.safetensors"):
         change(path, better)
-    new_figure, new_text = shown(page, monkeypatch, study=study)[-2:]
+    new_figure, _, new_text = shown(page, monkeypatch, study=study)[-3:]
     assert new_figure != figure and new_text != text
     found, new_found = (
         [float(x) for x in re.findall(r"SymLA, drawn: from (-?\d+\.\d+) to", words)]

@@ -22,7 +22,7 @@ def everywhere(setting: Setting) -> Contender:
 RUNGS = {
     "the printed method": printed,
     "all members at once, luck before the loop": textbook,
-    "each product where there is least to multiply": ours,
+    "fewest products, and gates as fractions": ours,
     "a device for each core, or all GPUs": everywhere,
 }
 """From the bottom up."""

@@ -135,6 +135,15 @@ def rise(runs: Results, training: str, test: str) -> np.ndarray:
     return fifth(runs, training, test, -1) - fifth(runs, training, test, 0)
 
 
+def worth(runs: Results, training: str, test: str) -> np.ndarray:
+    """What the reward input is worth in the last fifth of each lifetime, a step: with it - without.
+
+    [seeds, lifetimes].
+    """
+    with_it = fifth(runs, training, test, -1)
+    return with_it - fifth(runs, training, f"{test}_without_reward", -1)
+
+
 def share(values: np.ndarray, none: float, all_of_it: float) -> np.ndarray:
     """Where values lie between two levels: 0 at the first, 1 at the second."""
     return (values - none) / (all_of_it - none)
@@ -277,10 +286,8 @@ def found_out_within_the_lifetime(runs: Results) -> list[Finding]:
 
 def needs_reward(runs: Results, training: str, test: str, where: str) -> Finding:
     """The last fifth with the reward, against the last fifth without."""
-    with_it = fifth(runs, training, test, -1)
-    without = fifth(runs, training, f"{test}_without_reward", -1)
     measure = "reward a step, last fifth, with its reward input − without"
-    return above(where, measure, with_it - without, digits=3)
+    return above(where, measure, worth(runs, training, test), digits=3)
 
 
 def control_in_control(runs: Results) -> list[Finding]:

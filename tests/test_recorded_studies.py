@@ -275,12 +275,7 @@ def above_zero(what, values):
 
 
 over = claims.over_random
-
-
-def worth(runs, training, test):
-    """What the reward is worth in the last fifth of a lifetime, a step."""
-    with_it = claims.fifth(runs, training, test, -1)
-    return with_it - claims.fifth(runs, training, f"{test}_without_reward", -1)
+worth = claims.worth
 
 
 def test_study_5_symla_learns_on_the_grid_by_its_reward(environments):

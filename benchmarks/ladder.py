@@ -9,6 +9,11 @@ from symla_lite import devices
 from symla_lite.symla import symla
 
 
+def wide(setting: Setting) -> Contender:
+    """The printed method, compiled with this package's options."""
+    return printed(setting)._replace(options=devices.compiler_options())
+
+
 def textbook(setting: Setting) -> Contender:
     """This package's inner and outer loop around cells that read as Equation 9."""
     return ours(setting, symla(hidden=setting.hidden, form="textbook"))
@@ -21,6 +26,7 @@ def everywhere(setting: Setting) -> Contender:
 
 RUNGS = {
     "the printed method": printed,
+    "512 bits at a time, where the processor can": wide,
     "all members at once, luck before the loop": textbook,
     "fewest products, and gates as fractions": ours,
     "a device for each core, or all GPUs": everywhere,

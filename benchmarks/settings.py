@@ -14,7 +14,7 @@ from symla_lite.environments import BANDITS, cartpole, dense_grid, hearts, proje
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner
-from symla_lite.meta_training import Outer, outer_step, pairs_at_once
+from symla_lite.meta_training import Outer, chunk_size, outer_step
 from symla_lite.symla import symla
 
 
@@ -25,6 +25,8 @@ class Contender(NamedTuple):
     """`(key) -> state`: theta and whatever else it carries from step to step."""
     step: Callable[[Any, jax.Array], Any]
     """`(state, key) -> state`: one outer step."""
+    options: dict = {}
+    """What the compiler is told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ def ours(setting: Setting, learner: Learner | None = None, mesh: Mesh | None = N
     environment, outer = setting.environment, setting.outer
     like = learner.init_theta(jax.random.key(0), environment.sizes)
     _, unravel = ravel_pytree(like)
-    chunk = pairs_at_once(learner, environment, outer, memory=1.0)
+    chunk = chunk_size(learner, environment, outer, memory=1.0)
     one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
 
     def start(key):
@@ -95,4 +97,4 @@ def ours(setting: Setting, learner: Learner | None = None, mesh: Mesh | None = N
         theta, optimiser, _ = one_step(*state, key)
         return theta, optimiser
 
-    return Contender(start, step)
+    return Contender(start, step, devices.compiler_options())

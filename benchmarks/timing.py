@@ -42,10 +42,10 @@ class Ready:
         return statistics.median(self.seconds)
 
 
-def compiled(function, *arguments) -> Ready:
+def compiled(function, *arguments, options: Mapping[str, Any] | None = None) -> Ready:
     """Compiles a function and warms it up by one call with these arguments."""
     began = time.perf_counter()
-    program = jax.jit(function).lower(*arguments).compile()
+    program = jax.jit(function, compiler_options=options).lower(*arguments).compile()
     seconds = time.perf_counter() - began
     plan = program.memory_analysis()
     memory = plan.temp_size_in_bytes + plan.argument_size_in_bytes + plan.output_size_in_bytes
@@ -57,7 +57,7 @@ def ready(contender: Contender) -> Ready:
     """One outer step of a contender. It is given the same state and key every time: what is timed
     is always the same work."""
     state = jax.jit(contender.start)(jax.random.key(0))
-    return compiled(contender.step, state, jax.random.key(1))
+    return compiled(contender.step, state, jax.random.key(1), options=contender.options)
 
 
 def ready_limit(limit: Limit) -> Ready:

@@ -80,7 +80,7 @@ def pair_fitness(
         eps: noise, [P, D].
         sigma: its scale.
         keys: one for each pair, [P].
-        chunk: how many pairs are evaluated at the same time; bounds the memory.
+        chunk: how many pairs are evaluated at the same time, at most; bounds the memory.
 
     Returns:
         [P, 2], plus and minus.
@@ -95,7 +95,14 @@ def pair_fitness(
         members = jnp.stack([theta + sigma * eps, theta - sigma * eps])
         return jax.vmap(fitness, in_axes=(0, None))(members, key)
 
-    return jax.lax.map(one_pair, (eps, keys), batch_size=min(chunk, len(eps)))
+    return jax.lax.map(one_pair, (eps, keys), batch_size=even_chunk(len(eps), chunk))
+
+
+def even_chunk(whole: int, chunk: int) -> int:
+    """The largest chunk, at most `chunk`, that leaves no rest of the whole: a rest would be one
+    more program to compile. Where only chunks of less than half would do, there is a rest."""
+    fitting = (size for size in range(min(chunk, whole), chunk // 2, -1) if whole % size == 0)
+    return next(fitting, chunk)
 
 
 def shape(fitness: jax.Array, shaping: str) -> jax.Array:

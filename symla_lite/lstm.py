@@ -27,6 +27,22 @@ def with_forget_bias(theta: Any, name: str, forget_bias: float) -> Any:
     return theta | {name: theta[name] | {"b": jnp.concatenate([i, g, f + forget_bias - 1, o])}}
 
 
+def for_gates(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Weights and bias that make gates as `through_gates` takes them, from Haiku's.
+
+    Haiku's 1 goes into the forget gate's bias, and every gate is divided by what its fraction wants
+    divided: once for each lifetime, not in every step. By powers of two, so that nothing is rounded.
+
+    Args:
+        w: the weights, [inputs, 4 N], gates in the order i, g, f, o.
+        b: the bias, [4 N].
+    """
+    N = b.shape[-1] // 4
+    remembered = jnp.repeat(jnp.array([0.0, 0.0, 1.0, 0.0], b.dtype), N)
+    share = jnp.repeat(jnp.array([1 / 4, 1 / 2, 1 / 4, 1 / 4], b.dtype), N)
+    return share * w, share * (b + remembered)
+
+
 def through_gates(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
     """An LSTM's new state, with two divisions where three sigmoids and two tanh would take five.
 
@@ -37,30 +53,30 @@ def through_gates(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]
     Equal to `jax.nn.sigmoid` and `jnp.tanh` to 1e-6.
 
     Args:
-        gates: i, g, f, o side by side, [..., 4 N].
+        gates: i / 4, g / 2, (f + 1) / 4 and o / 4 side by side (`for_gates`), [..., 4 N].
         c: the memory, [..., N].
 
     Returns:
         h' and c', [..., N] each.
     """
     i, g, f, o = jnp.split(gates, 4, axis=-1)
-    (write, over_i), (new, over_g), (keep, over_f) = sigmoid(i), tanh(g), sigmoid(f + 1)
+    (write, over_i), (new, over_g), (keep, over_f) = twice_sigmoid(i), half_tanh(g), twice_sigmoid(f)
     over_ig = over_i * over_g
-    c = (keep * over_ig * c + write * new * over_f) / (over_f * over_ig)
-    (show, over_o), (value, over_c) = sigmoid(o), tanh(c)
+    c = (keep * (c / 2) * over_ig + write * new * over_f) / (over_f * over_ig)
+    (show, over_o), (value, over_c) = twice_sigmoid(o), half_tanh(c / 2)
     return show * value / (over_o * over_c), c
 
 
-def tanh(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Numerator and denominator of tanh(x) = 2 t / (1 + t²), where t = tanh(x / 2)."""
-    p, q = lambert(x / 2)
-    return 2 * p * q, p * p + q * q
+def half_tanh(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Numerator and denominator of tanh(2 x) / 2 = t / (1 + t²), where t = tanh x."""
+    p, q = lambert(x)
+    return p * q, p * p + q * q
 
 
-def sigmoid(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Numerator and denominator of sigmoid(x) = (1 + t)² / (2 (1 + t²)), where t = tanh(x / 4)."""
-    p, q = lambert(x / 4)
-    return (p + q) * (p + q), 2 * (p * p + q * q)
+def twice_sigmoid(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Numerator and denominator of 2 sigmoid(4 x) = (1 + t)² / (1 + t²), where t = tanh x."""
+    p, q = lambert(x)
+    return (p + q) * (p + q), p * p + q * q
 
 
 def lambert(x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from symla_lite.learner import Input, Learner, Sizes, Theta, first_input
-from symla_lite.lstm import through_gates, with_forget_bias
+from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +106,8 @@ class Weights(NamedTuple):
     at_input: jax.Array
     """[M + 1, 4 N]."""
     at_output: jax.Array
-    """[M + 1, 4 N]."""
-    everywhere: Linear
-    """For the reward and, if wanted, the end flag; and the LSTM's bias."""
+    """For what an output hears and, below it, what every cell hears (reward and, if wanted, end
+    flag) and the bias, [M + 3, 4 N] or [M + 4, 4 N]."""
     h: jax.Array
     """The recurrent weights, [N, 4 N]."""
     m_fwd: Linear
@@ -121,29 +120,27 @@ def cut(options: Options, theta: Theta | Weights) -> Weights:
     """Prepares theta for the fast form; what is prepared stays as it is."""
     if isinstance(theta, Weights):
         return theta
-    w, per_side = theta["lstm/linear"]["w"], options.message + 1
-    at_input, at_output, everywhere, h = jnp.split(
-        w, [per_side, 2 * per_side, w.shape[0] - options.hidden]
-    )
-    everywhere = Linear(everywhere, theta["lstm/linear"]["b"])
-    return Weights(
-        at_input, at_output, everywhere, h, Linear(**theta["m_fwd"]), Linear(**theta["m_bwd"])
-    )
+    w, b = for_gates(**theta["lstm/linear"])
+    at_input, at_output, h = jnp.split(w, [options.message + 1, w.shape[0] - options.hidden])
+    at_output = jnp.concatenate([at_output, b[None]])
+    return Weights(at_input, at_output, h, Linear(**theta["m_fwd"]), Linear(**theta["m_bwd"]))
 
 
 def fast(options: Options, weights: Weights) -> Cells:
     """The same cells, with linear maps taken where there are fewest things to map.
 
-    The LSTM's input product splits into a part per input a, a part per output b and a part for
-    all, computed A + B + 1 times and not A * B times. The sum (or mean) of linear read-outs is the
-    read-out of the sum (or mean).
+    The LSTM's input product splits into a part per input a and a part per output b, computed A + B
+    times and not A * B times. What every cell hears, and the bias, are told to the outputs. The sum
+    (or mean) of linear read-outs is the read-out of the sum (or mean).
     """
 
     def tick(h, c, heard):
+        for_all = jnp.append(heard.everywhere, 1.0)
+        for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
+        at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
         gates = (
             (heard.at_input @ weights.at_input)[:, None]
-            + (heard.at_output @ weights.at_output)[None, :]
-            + (heard.everywhere @ weights.everywhere.w + weights.everywhere.b)
+            + (at_output @ weights.at_output)[None, :]
             + h @ weights.h
         )
         return through_gates(gates, c)

@@ -24,7 +24,7 @@ import numpy as np
 
 from symla_lite import backprop
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
-from symla_lite.lstm import through_gates, with_forget_bias
+from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 # The cells of one layer.
 
@@ -228,7 +228,7 @@ def fast(theta: Theta, reduce: Reduce = "sum") -> Cells:
         ValueError: an unknown `reduce`.
     """
     _check_word("reduce", reduce, ("mean", "sum"))
-    w, bias = theta["lstm/linear"]["w"], theta["lstm/linear"]["b"]
+    w, bias = for_gates(**theta["lstm/linear"])
 
     def tick(state, heard):
         parts = np.cumsum([x.shape[-1] for x in heard])

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
 
-from symla_lite.lstm import lambert, sigmoid, tanh, through_gates
+from symla_lite.lstm import for_gates, half_tanh, lambert, through_gates, twice_sigmoid
 
 EVERYWHERE = np.concatenate(
     [np.linspace(-40, 40, 200_001), [0, -0.0, 1e-30, -1e-30, 1e4, -1e4, 3e38, -3e38]]
@@ -19,11 +19,12 @@ def quotient(fraction):
 
 
 def test_the_fractions_are_tanh_and_sigmoid_to_a_floats_precision():
-    exact = EVERYWHERE.astype(np.float64)
-    np.testing.assert_allclose(quotient(tanh(EVERYWHERE)), np.tanh(exact), atol=3e-7)
-    np.testing.assert_allclose(quotient(sigmoid(EVERYWHERE)), expit(exact), atol=3e-7)
-    small = np.abs(exact) < 1e-3
-    np.testing.assert_allclose(quotient(tanh(EVERYWHERE))[small], np.tanh(exact)[small], rtol=1e-6)
+    exact, half, quarter = EVERYWHERE.astype(np.float64), EVERYWHERE / 2, EVERYWHERE / 4
+    np.testing.assert_allclose(2 * quotient(half_tanh(half)), np.tanh(exact), atol=3e-7)
+    np.testing.assert_allclose(quotient(twice_sigmoid(quarter)) / 2, expit(exact), atol=3e-7)
+    few = half[np.abs(exact) < 1e-3]
+    tanh = np.tanh(2 * few.astype(np.float64))
+    np.testing.assert_allclose(2 * quotient(half_tanh(few)), tanh, rtol=1e-6)
 
 
 def test_the_fraction_is_lamberts_cut_after_the_13():
@@ -44,6 +45,7 @@ def test_through_the_gates_as_haikus_lstm():
     theta = {"lstm/linear": {"w": weights, "b": jnp.zeros(20)}}
     with jax.default_matmul_precision("highest"):
         theirs = lstm.apply(theta, gates, hk.LSTMState(hidden=jnp.zeros((500, 5)), cell=c))
-    h, c = through_gates(gates, c)
+    w, b = for_gates(jnp.eye(20), jnp.zeros(20))
+    h, c = through_gates(gates @ w + b, c)
     np.testing.assert_allclose(h, theirs.hidden, atol=1e-6)
     np.testing.assert_allclose(c, theirs.cell, atol=5e-6)

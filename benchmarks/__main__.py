@@ -14,14 +14,14 @@ from pathlib import Path
 
 import jax
 
-# A device for each core, before any is asked for.
-jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+from symla_lite import checkpoint, devices
+
+devices.one_for_each_core()  # before the next imports ask JAX for anything
 
 from benchmarks import ladder, limits, timing  # noqa: E402
 from benchmarks.assembled import assembled  # noqa: E402
 from benchmarks.printed import printed  # noqa: E402
 from benchmarks.settings import SETTINGS, Setting, ours  # noqa: E402
-from symla_lite import checkpoint, devices  # noqa: E402
 from symla_lite.environments import linear_bandit  # noqa: E402
 from symla_lite.studies import records  # noqa: E402
 

@@ -79,13 +79,19 @@ SETTINGS = {
 """The studies' worlds, each with an outer step of about half a second on two cores."""
 
 
-def ours(setting: Setting, learner: Learner | None = None, mesh: Mesh | None = None) -> Contender:
-    """This package's outer step, as `meta_train` takes it."""
+def ours(
+    setting: Setting,
+    learner: Learner | None = None,
+    mesh: Mesh | None = None,
+    chunk: int | None = None,
+) -> Contender:
+    """This package's outer step, as `meta_train` takes it; for the ladder, with another learner or
+    another number of pairs at a time."""
     learner = symla(hidden=setting.hidden) if learner is None else learner
     environment, outer = setting.environment, setting.outer
     like = learner.init_theta(jax.random.key(0), environment.sizes)
     _, unravel = ravel_pytree(like)
-    chunk = chunk_size(learner, environment, outer, memory=1.0)
+    chunk = chunk or chunk_size(learner, environment, outer, memory=1.0)
     one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
 
     def start(key):

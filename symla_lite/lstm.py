@@ -31,7 +31,7 @@ def for_gates(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Weights and bias that make gates as `through_gates` takes them, from Haiku's.
 
     Haiku's 1 goes into the forget gate's bias, and every gate is divided by what its fraction wants
-    divided: once for each lifetime, not in every step. By powers of two, so that nothing is rounded.
+    divided: once for each lifetime and not in every step. Powers of two divide without rounding.
 
     Args:
         w: the weights, [inputs, 4 N], gates in the order i, g, f, o.
@@ -60,7 +60,8 @@ def through_gates(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]
         h' and c', [..., N] each.
     """
     i, g, f, o = jnp.split(gates, 4, axis=-1)
-    (write, over_i), (new, over_g), (keep, over_f) = twice_sigmoid(i), half_tanh(g), twice_sigmoid(f)
+    (write, over_i), (new, over_g) = twice_sigmoid(i), half_tanh(g)
+    keep, over_f = twice_sigmoid(f)
     over_ig = over_i * over_g
     c = (keep * (c / 2) * over_ig + write * new * over_f) / (over_f * over_ig)
     (show, over_o), (value, over_c) = twice_sigmoid(o), half_tanh(c / 2)

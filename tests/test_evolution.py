@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import stats
 
 from symla_lite.environments.bandits import BANDITS
-from symla_lite.evolution import ES, gradient, noise, pair_fitness, shape
+from symla_lite.evolution import ES, even_chunk, gradient, noise, pair_fitness, shape
 from symla_lite.lifetime import live
 from symla_lite.meta_training import Outer, outer_step
 from symla_lite.metarnn import metarnn
@@ -98,6 +98,13 @@ def test_common_random_numbers_leave_no_noise_where_fitness_is_luck_alone():
     assert np.std(earned) > 1e5
     for shaping in SHAPINGS:
         np.testing.assert_array_equal(gradient(eps, shape(earned, shaping), 0.1), np.zeros(5))
+
+
+@pytest.mark.parametrize(
+    ("whole", "chunk", "even"), [(32, 19, 16), (32, 64, 32), (30, 7, 6), (31, 7, 7), (5, 1, 1)]
+)
+def test_a_chunk_leaves_no_rest_where_one_that_does_not_is_near(whole, chunk, even):
+    assert even_chunk(whole, chunk) == even
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8, 100])

@@ -1,5 +1,7 @@
 """Meta-training learns, stays within its memory, and survives being killed."""
 
+import dataclasses
+import os
 import random
 import signal
 import subprocess
@@ -19,10 +21,12 @@ from symla_lite.evolution import ES
 from symla_lite.meta_training import (
     GIB,
     Outer,
+    chunk_size,
     meta_train,
     needs,
     outer_step,
     pairs_at_once,
+    pairs_in_cache,
     said_beforehand,
 )
 from symla_lite.metarnn import metarnn
@@ -117,6 +121,21 @@ def test_more_memory_holds_more_pairs_and_never_more_than_there_are():
     pairs = [pairs_at_once(symla(), independent_arms(4), outer, m) for m in budgets]
     assert pairs == sorted(pairs) and len(set(pairs)) > 5
     assert min(pairs) >= 1 and pairs[-1] == outer.es.pairs
+
+
+def test_on_a_cpu_the_states_that_live_at_once_fit_the_cores_caches():
+    """Twice the lifetimes or four times the cells leave a half or a quarter of the pairs."""
+    outer = Outer(ES(2**16, 0.1), learning_rate=0.1, steps=1, length=100, lifetimes=4)
+    twice = dataclasses.replace(outer, lifetimes=8)
+    small, large = (independent_arms(arms) for arms in (32, 128))
+    pairs = pairs_in_cache(symla(), small, outer)
+    assert pairs_in_cache(symla(), small, twice) == pytest.approx(pairs / 2, abs=1)
+    assert pairs_in_cache(symla(), large, outer) == pytest.approx(pairs / 4, rel=0.1)
+    state = pairs * 2 * 4 * 32 * 2 * 16 * 4  # h and c of 32 cells, 4 lifetimes of 2 members each
+    cores = (os.cpu_count() or 1) // jax.local_device_count()
+    assert cores * 2**20 / 16 < state < cores * 2**21
+    assert pairs_in_cache(symla(), independent_arms(50_000), outer) == 1
+    assert chunk_size(symla(), small, outer, np.inf) == pairs
 
 
 def test_memory_that_holds_no_pair_is_refused():
@@ -298,7 +317,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, change, word
 
 def test_a_folder_that_cannot_be_written_to_is_found_out_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("mine")
-    monkeypatch.setattr(jax, "jit", lambda f: lambda *_: pytest.fail("it worked before"))
+    monkeypatch.setattr(jax, "jit", lambda f, **_: lambda *_: pytest.fail("it worked before"))
     with pytest.raises(FileTrouble, match="Cannot write"):
         train(path=tmp_path / "taken" / "run.safetensors")
 

@@ -101,7 +101,8 @@ def pair_fitness(
 def even_chunk(whole: int, chunk: int) -> int:
     """The largest chunk, at most `chunk`, that leaves no rest of the whole: a rest would be one
     more program to compile. Where only chunks of less than half would do, there is a rest."""
-    fitting = (size for size in range(min(chunk, whole), chunk // 2, -1) if whole % size == 0)
+    chunk = min(chunk, whole)
+    fitting = (size for size in range(chunk, chunk // 2, -1) if whole % size == 0)
     return next(fitting, chunk)
 
 

@@ -14,6 +14,7 @@ import jax
 
 from benchmarks.limits import Limit
 from benchmarks.settings import Contender
+from symla_lite import devices
 
 
 @dataclasses.dataclass
@@ -61,8 +62,8 @@ def ready(contender: Contender) -> Ready:
 
 
 def ready_limit(limit: Limit) -> Ready:
-    """One call of a limit's program."""
-    return compiled(limit.call, limit.x())
+    """One call of a limit's program, compiled as this package's own are."""
+    return compiled(limit.call, limit.x(), options=devices.compiler_options())
 
 
 def take_turns(programs: Mapping[str, Ready], turns: int) -> None:

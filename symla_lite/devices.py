@@ -41,8 +41,9 @@ def mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 def one_for_each_core() -> None:
     """Makes a device of each core of the CPU, unless JAX has begun already.
 
-    Each lets its own pairs live, with a cache of its own; that is faster than one device whose
-    operations are cut up between threads (`make bench`).
+    Each lets its own pairs live, with a cache of its own; in a long run that is faster than one
+    device whose operations are cut up between threads (`make bench`). A short one compiles longer
+    than it wins.
     """
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return  # somebody has chosen

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from symla_lite import __version__, checkpoint, devices, studies
+from symla_lite import __version__, checkpoint, studies
 from symla_lite.studies import Scale, Study, results
 from symla_lite.studies.run import record_path
 
@@ -33,7 +33,6 @@ def ready(study: str | None = None, rerun: str | None = None) -> None:
         ValueError: an unknown study or scale.
         FileTrouble: the records cannot be written, or are of another configuration.
     """
-    devices.one_for_each_core()
     kind = jax.devices()[0].device_kind
     print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
     if study is None:
@@ -129,7 +128,6 @@ def costs(study: Study, device: str, at_once: int) -> dict[str, float]:
 
 def cost_in_words(study: Study) -> str:
     """What each scale of a study costs on this device, or what is known instead."""
-    devices.one_for_each_core()
     kind = jax.devices()[0].device_kind
     here = costs(study, kind, jobs())
     if here:

@@ -51,6 +51,16 @@ def one_for_each_core() -> None:
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
 
+def cores_each() -> int:
+    """How many cores of a CPU compute for one device: they share the devices, unless XLA was told
+    to use one thread. 0 where the devices are no CPUs."""
+    if jax.default_backend() != "cpu":
+        return 0
+    if "--xla_cpu_multi_thread_eigen=false" in os.environ.get("XLA_FLAGS", ""):
+        return 1
+    return max(1, (os.cpu_count() or 1) // jax.local_device_count())
+
+
 def compiler_options() -> dict[str, int]:
     """What the compiler is told about programs that run for long.
 

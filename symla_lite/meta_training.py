@@ -152,14 +152,14 @@ def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memo
 
 
 def pairs_in_cache(learner: Learner, environment: Environment, outer: Outer) -> int:
-    """How many pairs live at the same time so that every step still finds their states in the cache
-    of a CPU's cores; on other devices all."""
-    if jax.default_backend() != "cpu":
+    """How many pairs live at the same time where a core has a device to itself, so that every step
+    still finds their states in its cache; elsewhere all. Threads that share a device want long
+    operations to cut up more than they want the cache."""
+    if devices.cores_each() != 1:
         return outer.es.pairs
     _, state, _ = sizes(learner, environment)
     one_pair = 4 * 2 * outer.lifetimes * COPIES * state
-    cores = max(1, (os.cpu_count() or 1) // jax.local_device_count())
-    return min(outer.es.pairs, max(1, int(cores * CACHE / max(1, one_pair))))
+    return min(outer.es.pairs, max(1, int(CACHE / max(1, one_pair))))
 
 
 def chunk_size(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:

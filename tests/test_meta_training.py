@@ -1,7 +1,6 @@
 """Meta-training learns, stays within its memory, and survives being killed."""
 
 import dataclasses
-import os
 import random
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from symla_lite import checkpoint, meta_training
+from symla_lite import checkpoint, devices, meta_training
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.evolution import ES
@@ -123,19 +122,22 @@ def test_more_memory_holds_more_pairs_and_never_more_than_there_are():
     assert min(pairs) >= 1 and pairs[-1] == outer.es.pairs
 
 
-def test_on_a_cpu_the_states_that_live_at_once_fit_the_cores_caches():
+def test_where_a_core_is_a_device_the_states_that_live_at_once_fit_its_cache(monkeypatch):
     """Twice the lifetimes or four times the cells leave a half or a quarter of the pairs."""
     outer = Outer(ES(2**16, 0.1), learning_rate=0.1, steps=1, length=100, lifetimes=4)
+    monkeypatch.setattr(devices, "cores_each", lambda: 1)
     twice = dataclasses.replace(outer, lifetimes=8)
     small, large = (independent_arms(arms) for arms in (8, 32))
     pairs = pairs_in_cache(symla(), small, outer)
     assert pairs_in_cache(symla(), small, twice) == pytest.approx(pairs / 2, abs=1)
     assert pairs_in_cache(symla(), large, outer) == pytest.approx(pairs / 4, rel=0.15)
     state = pairs * 2 * 4 * 8 * 2 * 16 * 4  # h and c of 8 cells, 4 lifetimes of 2 members each
-    cores = (os.cpu_count() or 1) // jax.local_device_count()
-    assert cores * 2**20 / 16 < state < cores * 2**21
+    assert 2**20 / 16 < state < 2**21
     assert pairs_in_cache(symla(), independent_arms(50_000), outer) == 1
     assert chunk_size(symla(), small, outer, np.inf) == pairs
+    for cores in (0, 2):  # a GPU; threads that share a device
+        monkeypatch.setattr(devices, "cores_each", lambda cores=cores: cores)
+        assert chunk_size(symla(), small, outer, np.inf) == outer.es.pairs
 
 
 def test_memory_that_holds_no_pair_is_refused():

@@ -1,6 +1,6 @@
 """The ladder of versions: what each idea that makes it fast is worth.
 
-Each rung keeps what the ones below it have, from the printed method up to all devices at once.
+Each rung keeps what the ones below it have, from the printed method up to what `meta_train` does.
 """
 
 from benchmarks.printed import printed

@@ -38,8 +38,9 @@ def for_gates(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
         b: the bias, [4 N].
     """
     N = b.shape[-1] // 4
-    remembered = jnp.repeat(jnp.array([0.0, 0.0, 1.0, 0.0], b.dtype), N)
-    share = jnp.repeat(jnp.array([1 / 4, 1 / 2, 1 / 4, 1 / 4], b.dtype), N)
+    dtype = jnp.result_type(b)  # JAX's own, also where b is a NumPy array of more bits
+    remembered = jnp.repeat(jnp.array([0.0, 0.0, 1.0, 0.0], dtype), N)
+    share = jnp.repeat(jnp.array([1 / 4, 1 / 2, 1 / 4, 1 / 4], dtype), N)
     return share * w, share * (b + remembered)
 
 

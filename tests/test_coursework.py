@@ -43,12 +43,22 @@ def checks_of(master):
             yield question, int(header[2]), header[1] == "Hidden", cell.source
 
 
-def marks(master, added=""):
-    """What the reference solution earns with one more cell, by question."""
+def defined(master, added=""):
+    """What the reference solution defines, with one more cell."""
     scope: dict = {}
     for source in [*master.code("given", "solution"), added]:
         exec(source, scope)
-    earned = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
+    return scope
+
+
+def marks(master, added=""):
+    """What the reference solution earns with one more cell, by question."""
+    return earned(master, defined(master, added))
+
+
+def earned(master, scope):
+    """What these answers earn, by question."""
+    found = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
     for question, points, _, source in checks_of(master):
         made: dict = {}
         exec(source, made)
@@ -58,8 +68,8 @@ def marks(master, added=""):
             test(*(scope[name] for name in names))
         except Exception:
             points = 0
-        earned[question] += points
-    return earned
+        found[question] += points
+    return found
 
 
 def full(master):
@@ -108,6 +118,18 @@ def test_the_reference_earns_all_points_under_any_conventions(name, variant):
 def test_a_typical_wrong_answer_earns_what_the_guide_says(name, wrong):
     made = master(name)
     assert marks(made, wrong.source) == full(made) | wrong.scores
+
+
+@pytest.mark.parametrize("name, seeds", [*((name, 200) for name in QUICK), ("04_symla", 20)])
+def test_the_reference_earns_all_points_whatever_inputs_are_drawn(name, seeds):
+    made = master(name)
+    scope = defined(made)
+    try:
+        for seed in range(seeds):
+            checks.use_seed(seed)
+            assert earned(made, scope) == full(made), seed
+    finally:
+        checks.use_seed(None)
 
 
 STUBS = {
@@ -159,8 +181,8 @@ lifetime = lambda theta, told: jnp.zeros(told["a"].shape)
 
 @pytest.mark.parametrize("name", STUBS)
 def test_functions_that_return_zeros_of_the_right_shape_earn_nothing(name):
-    earned = marks(master(name), STUBS[name])
-    assert not any(earned.values()), earned
+    found = marks(master(name), STUBS[name])
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -49,3 +49,9 @@ def test_through_the_gates_as_haikus_lstm():
     h, c = through_gates(gates @ w + b, c)
     np.testing.assert_allclose(h, theirs.hidden, atol=1e-6)
     np.testing.assert_allclose(c, theirs.cell, atol=5e-6)
+
+
+def test_weights_of_numpy_take_jaxs_own_precision_without_a_warning(recwarn):
+    w, b = for_gates(np.ones((3, 8)), np.ones(8))
+    assert w.dtype == b.dtype == jnp.float32
+    assert not recwarn.list

@@ -1,6 +1,6 @@
 """The two members of a pair live with luck of their own."""
 
-SCORES = {"q4": 2, "q6": (1, 3, 5)}  # noisier: of 40 seeds 4 miss the tighter bar, 1 both
+SCORES = {"q4": 2, "q6": (1, 3, 5)}  # of 40 trainings 2 miss the tighter bar, 1 both
 
 
 def estimate(fitness, theta, sigma, pairs, seed):

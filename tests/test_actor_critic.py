@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from symla_lite.baselines import actor_critic, random_policy
+from symla_lite.controls import without_reward
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.transforms import standardised
-from symla_lite.learner import Input, Sizes, count, without_reward
+from symla_lite.learner import Input, Sizes, count
 from symla_lite.meta_testing import meta_test
 from symla_lite.meta_training import ES, Outer, meta_train
 

@@ -200,8 +200,8 @@ TASK_STUDY = Study(
     scales={
         "quick": quick(),
         "standard": standard(),
+        "paper": paper(),
         "night": night(),
         "gpu": gpu(),
-        "paper": paper(),
     },
 )

@@ -19,6 +19,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from symla_lite import checkpoint
 from symla_lite.learner import Theta
+from symla_lite.studies.criteria import checksums
 from symla_lite.studies.study import Study, Training
 
 BLOCKS = 10
@@ -60,6 +61,7 @@ def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, A
         "scale": scale,
         **provenance(),
         "seconds": {part: round(time, 1) for part, time in seconds.items()},
+        "criteria": checksums(),
     }
 
 

@@ -42,7 +42,7 @@ CRITERIA: dict[str, Criterion] = {
             "other; the interval lies above it",
             0.8,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-24 (991410a) the mean had to reach it, whatever the interval.",
         ),
         Criterion(
@@ -51,7 +51,7 @@ CRITERIA: dict[str, Criterion] = {
             "the interval lies within",
             0.1,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-24 (991410a) an interval that contained 0 was enough, so that noise "
             "helped.",
         ),
@@ -60,7 +60,7 @@ CRITERIA: dict[str, Criterion] = {
             "regret is at most what the paper's Figure 4 prints; the interval lies below it",
             None,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-24 (991410a) the mean had to be.",
         ),
         Criterion(
@@ -69,7 +69,7 @@ CRITERIA: dict[str, Criterion] = {
             "interval lies below it",
             1.2,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-22 (9a365e2) the mean had to be.",
         ),
         Criterion(
@@ -78,7 +78,7 @@ CRITERIA: dict[str, Criterion] = {
             "it",
             0.0,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-24 (991410a) it was a bootstrap interval over seeds and lifetimes, "
             "which with three seeds covers 75% to 80%.",
         ),
@@ -89,7 +89,7 @@ CRITERIA: dict[str, Criterion] = {
             "state wiped every ten steps",
             None,
             "2026-11-28",
-            "SETTING",
+            "d0120d8",
             "Since 2026-11-24 (991410a) the control without reward stood in a row of its own, and "
             "the others were not made.",
         ),

@@ -28,7 +28,7 @@ book: $(READY)  ## build the book, running every chapter whose results are not i
 	@echo "The book is built. Open: $(PAGE)"
 
 test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/browser $(ARGS)
 
 test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
 	@$(BIN)/python -m pytest tests/browser $(ARGS)

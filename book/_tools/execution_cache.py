@@ -14,12 +14,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from symla_lite import machine
+
 KEPT = 3  # folders that stay: going back to an earlier state of the package costs no new run
-
-
-def cores() -> int:
-    """The number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dependencies(root: Path) -> list[Path]:
@@ -35,7 +32,7 @@ def dependencies(root: Path) -> list[Path]:
 
 def cache_key(root: Path) -> str:
     """A short hash of everything but the chapters that decides what a chapter prints."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform} {cores()}".encode())
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform} {machine.cores()}".encode())
     for path in dependencies(root):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())

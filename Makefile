@@ -27,8 +27,8 @@ book: $(READY)  ## build the book, running every chapter whose results are not i
 	@$(BIN)/python book/_tools/check_pages.py _build/html
 	@echo "The book is built. Open: $(PAGE)"
 
-test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(ARGS)
+test: $(READY)  ## run the tests (SLOW=1: also those that are left to CI)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/browser $(if $(SLOW),,-m "not slow") $(ARGS)
 
 test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
 	@$(BIN)/python -m pytest tests/browser $(ARGS)

@@ -7,9 +7,10 @@ import pytest
 from histories import SIZES, lifetime
 
 from symla_lite.baselines import actor_critic, random_policy
+from symla_lite.controls import without_reward
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.transforms import standardised
-from symla_lite.learner import count, without_reward
+from symla_lite.learner import count
 from symla_lite.meta_testing import meta_test
 from symla_lite.meta_training import ES, Outer, meta_train
 

@@ -268,6 +268,61 @@ def changed_tests(**changes):
     return dataclasses.replace(STUDY, scales={"tiny": scale})
 
 
+def test_tests_that_a_study_was_given_later_stand_in_a_file_beside_the_record(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    whole, _ = checkpoint.load(path)
+    before = path.read_bytes()
+
+    def with_more(*more, references=()):
+        tests = [
+            dataclasses.replace(STUDY.tests(STUDY.scale("tiny").trainings[0])[0], name=name)
+            for name in more
+        ]
+        return dataclasses.replace(
+            STUDY,
+            tests=lambda training: (*STUDY.tests(training), *tests),
+            references=(*STUDY.references, *references),
+        )
+
+    added = dataclasses.replace(STUDY.references[0], name="again/easy")
+    run.run_study(with_more("later", references=[added]), "tiny", tmp_path)
+    run.run_study(with_more("later", "still_later", references=[added]), "tiny", tmp_path)
+    assert path.read_bytes() == before, "a record is never changed"
+    assert [file.name for file in records.further(path)] == [
+        f"{NAME}-0.2.safetensors",
+        f"{NAME}-0.3.safetensors",
+    ]
+    again = results.load(with_more("later", "still_later"), "tiny", tmp_path)
+    first = STUDY.tests(STUDY.scale("tiny").trainings[0])[0].name
+    for name in ("later", "still_later"):
+        np.testing.assert_array_equal(
+            again.stack(NAME, f"{name}/blocks")[0], whole[f"{first}/blocks"]
+        )
+    (references,) = records.further(path.with_name("references.safetensors"))
+    assert list(checkpoint.load(references)[0]) == ["again/easy/blocks", "again/easy/mean"]
+    assert checkpoint.load(references)[1]["record"] == "references"
+
+
+def test_a_checkpoint_of_another_machine_is_tested_and_recorded(out, tmp_path):
+    training = STUDY.scale("tiny").training(NAME)
+    made = tmp_path / "made"
+    run.meta_train(training.learner, training.environment, training.outer, 0, made, progress=False)
+    by = {"device": "a distant GPU", "commit": "0" * 40}
+    path = run.record_checkpoint(STUDY, "tiny", NAME, 0, made, by, tmp_path)
+    (arrays, about), (others, _) = map(
+        checkpoint.load, (path, run.record_path(out, STUDY, "tiny", NAME, 0))
+    )
+    assert about["meta_trained"] == by and about["commit"] == records.COMMIT
+    for name in others:
+        np.testing.assert_array_equal(arrays[name], others[name], err_msg=name)
+    before = path.read_bytes()
+    run.record_checkpoint(STUDY, "tiny", NAME, 0, made, by, tmp_path)
+    assert path.read_bytes() == before
+    with pytest.raises(FileTrouble, match="differs from what bandits declares.* in seed: give"):
+        run.record_checkpoint(STUDY, "tiny", NAME, 3, made, by, tmp_path)
+
+
 @pytest.mark.parametrize(
     "study",
     [

@@ -11,6 +11,7 @@ notebook that starts a worker.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
@@ -112,7 +113,7 @@ class Answers:
         reserved: Sequence[str] = (),
         files: Mapping[str, bytes] | None = None,
     ):
-        self.cells = [cell for cell in cells if "source" in cell]
+        self.cells = [dict(cell) for cell in cells if "source" in cell]
         self.seconds, self.left = seconds, 2 * seconds
         self.modules, self.reserved, self.files = list(modules), list(reserved), files
         self.refused = [f"{c['name']}: {c['refused']}." for c in cells if "refused" in c]
@@ -141,8 +142,8 @@ class Answers:
             self.left = max(self.left - (time.monotonic() - began), 0.0)
 
     def start(self) -> None:
-        """Starts the worker and has it run the cells; one that takes too long, or that ends the
-        process, is left out from then on, and those before and behind it are kept."""
+        """Starts the worker and has it run the cells; a statement that takes too long, or that ends
+        the process, is left out from then on, and those before and behind it are kept."""
         while True:
             self.worker = jail.start(self.files)
             self.peer = Peer(self.worker.wire, self.guarded)
@@ -154,30 +155,34 @@ class Answers:
             except Gone:
                 self.close()
                 raise RuntimeError("The process for the answers does not start.") from None
-            self.trouble, at, limit = [], None, self.limit
+            self.trouble = []
+            cell, at, limit = None, None, self.limit
             try:
-                for cell in self.cells:
-                    at = cell
-                    limit = self.limit
-                    with self.timed():
-                        what, said = self.peer.receive()
+                for each in self.cells:
+                    cell, at = each, None
+                    what, said = "at", None
+                    while what == "at":
+                        at, limit = said, self.limit
+                        with self.timed():
+                            what, said = self.peer.receive()
                     if what != "ran" or not isinstance(said, list):
                         raise Gone
                     self.trouble += map(str, said)
-                at = None
+                cell = None
                 with self.timed():
                     _, self.functions, self.value = self.peer.receive()
                 return
             except (Gone, ValueError) as error:
                 self.close()
+                if cell is None or not isinstance(at, int):
+                    self.functions = {}
+                    return
+                cell.setdefault("skip", []).append(at)
                 why = f"takes more than {limit:.3g} seconds"
                 if not isinstance(error, Late):
                     why = "ended the process that it ran in"
-                if at is None:
-                    self.functions = {}
-                    return
-                self.slow.append(f"{at['name']} {why}, and is left out.")
-                self.cells = [cell for cell in self.cells if cell is not at]
+                line = line_of(cell["source"], at)
+                self.slow.append(f"{cell['name']}, line {line}, {why}, and is left out.")
 
     def close(self) -> None:
         """Ends the worker."""
@@ -221,6 +226,14 @@ class Answers:
                 with contextlib.suppress(AnswerError):
                     found[name] = self.value(name)
         return found
+
+
+def line_of(source: str, number: int) -> int:
+    """The line of a cell's statement; 1 where there is none such."""
+    try:
+        return ast.parse(source).body[number].lineno
+    except (SyntaxError, IndexError):
+        return 1
 
 
 class StandIn:

@@ -39,8 +39,8 @@ PROGRAM = ("worker.py", "observe.py")
 PASSED_ON = ("LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 
-MEMORY = 16 * 2**30
-"""Bytes of addresses; jax reserves several times what it uses."""
+MEMORY, ADDRESSES = 4 * 2**30, 16 * 2**30
+"""Bytes of data, and of addresses, of which jax reserves several times what it uses."""
 
 DISK = 2**28
 """Bytes that a worker may write."""
@@ -268,7 +268,8 @@ def enter(root: str, user: int) -> None:
 
 def limits(user: int) -> None:
     """What a worker may use."""
-    most = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": DISK, "RLIMIT_NOFILE": 256, "RLIMIT_AS": MEMORY}
+    most = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": DISK, "RLIMIT_NOFILE": 256, "RLIMIT_AS": ADDRESSES}
+    most["RLIMIT_DATA"] = MEMORY
     if user:  # as this user there is nothing else; what is counted are threads
         most["RLIMIT_NPROC"] = 256
     for name, value in most.items():

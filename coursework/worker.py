@@ -320,14 +320,24 @@ def native(modules: Sequence[str]) -> None:
             importlib.import_module("matplotlib.pyplot")
 
 
-def run_cell(cell: dict, scope: dict[str, Any], compiler: Callable) -> list[str]:
-    """Runs a cell, statement by statement: one that fails does not take the next ones with it."""
+def run_cell(cell: dict, scope: dict[str, Any], compiler: Callable, before: Callable) -> list[str]:
+    """Runs a cell, statement by statement: one that fails does not take the next ones with it.
+
+    Args:
+        cell: its name and source, and the numbers of statements to skip.
+        scope: where it runs.
+        compiler: which remembers what cells import from __future__.
+        before: is called with the number of each statement.
+    """
     trouble = []
     try:
         tree = ast.parse(cell["source"])
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return [f"{cell['name']}: {type(error).__name__}: {error}"]
-    for statement in tree.body:
+    for number, statement in enumerate(tree.body):
+        if number in cell.get("skip", ()):
+            continue
+        before(number)
         try:
             module = ast.Module([statement], type_ignores=[])
             exec(compiler(module, cell["name"], "exec"), scope)
@@ -352,7 +362,7 @@ def work(wire: socket.socket) -> None:
     fence(os.getcwd())
     peer.send("begun")
     for cell in cells:
-        peer.send("ran", run_cell(cell, scope, compiler))
+        peer.send("ran", run_cell(cell, scope, compiler, lambda number: peer.send("at", number)))
     functions = {
         name: value
         for name, value in scope.items()

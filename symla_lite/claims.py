@@ -40,6 +40,8 @@ class Finding(NamedTuple):
     holds: Holds
     criterion: str
     """The name of the criterion in `CRITERIA`."""
+    better: str = ""
+    """Where two learners are compared and either may win: the one that is clear of the other."""
 
     @property
     def what(self) -> str:
@@ -243,7 +245,8 @@ def comparable_on(runs: Results, narrow: Results, home: str, away: str) -> Findi
     where = home if home == away else f"{home} → {away}"
     whole = total(narrow, f"metarnn-{home}", away)
     found = share_of_gap(total(runs, f"symla-{home}", away), chance(runs, away), whole)
-    return at_least(where, GAP, found, COMPARABLE, "comparable")
+    better = "SymLA" if found.low > 1 else "MetaRNN" if found.high < 1 else ""
+    return at_least(where, GAP, found, COMPARABLE, "comparable")._replace(better=better)
 
 
 # Study 2

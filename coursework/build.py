@@ -218,7 +218,7 @@ def tags(cell: NotebookNode) -> list[str]:
 
 def masters() -> list[Path]:
     """The sources of the assignments."""
-    return sorted(HERE.glob("[0-9][0-9]_*.md"))
+    return sorted(HERE.glob("[0-9][0-9]*_*.md"))
 
 
 def values_of(convention: list | dict) -> list:

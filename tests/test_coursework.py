@@ -46,8 +46,8 @@ def checks_of(master):
 def defined(master, added=""):
     """What the reference solution defines, with one more cell."""
     scope: dict = {}
-    for source in [*master.code("given", "solution"), added]:
-        exec(source, scope)
+    for number, source in enumerate([*master.code("given", "instruments", "solution"), added]):
+        exec(compile(source, f"cell {number}", "exec"), scope)
     return scope
 
 

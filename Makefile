@@ -17,7 +17,7 @@ NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test test-browser test-colab pdf study coursework notebooks lint format lock address clean
+.PHONY: help book test verify test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test-browser: $(READY)  ## open every page of the built book in a Chromium witho
 
 test-colab: $(READY)  ## run each notebook as Colab would, from nothing (NOTEBOOKS="01_backprop ..." only those)
 	@$(BIN)/python book/_tools/colab.py $(NOTEBOOKS)
+
+verify: $(READY)  ## compute every verdict again from data/ and test a sample of recorded thetas again
+	@$(BIN)/python -m symla_lite.verify $(ARGS)
 
 pdf: book  ## print the book into one PDF (needs a Chromium)
 	@$(BIN)/python book/_tools/pdf.py _build/html _build/book.pdf

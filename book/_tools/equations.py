@@ -46,10 +46,10 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "eq-8": Equation("the paper's Equation 8: messages backward", "vsml.textbook"),
     },
     "04_symla": {
-        "eq-9": Equation("the paper's Equation 9: a cell of SymLA", "symla.textbook"),
-        "symla-messages": Equation("the messages, as means", "symla.pass_messages"),
+        "eq-9": Equation("the paper's Equation 9: a cell of SymLA", "symla.pass_messages"),
+        "symla-messages": Equation("the messages, as means", "vsml.textbook"),
         "interaction": Equation("what a sum of parts cannot do"),
-        "fast-form": Equation("the product, split into parts", "symla.fast"),
+        "fast-form": Equation("the product, split into parts", "vsml.fast"),
     },
     "05_evolution": {
         "equation-10": Equation(
@@ -63,7 +63,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "two-lives": Equation("an estimate from two draws"),
         "es-cosine": Equation("the angle to the gradient"),
         "es-budget": Equation("the error at a fixed budget"),
-        "split-product": Equation("the product, cut along its inputs", "symla.fast"),
+        "split-product": Equation("the product, cut along its inputs", "vsml.fast"),
     },
     "06_lifetimes": {
         "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
@@ -74,7 +74,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "bellman": Equation("the best pull", "baselines.bayes_optimal.solve"),
     },
     "08_action_spaces": {
-        "mean-over-arms": Equation("a message that forgets how many", "symla.textbook"),
+        "mean-over-arms": Equation("a message that forgets how many", "vsml.textbook"),
     },
     "09_observation_spaces": {
         "shuffled-wires": Equation("wires in another order", "environments.transforms.permuted"),

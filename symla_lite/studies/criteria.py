@@ -89,7 +89,7 @@ CRITERIA: dict[str, Criterion] = {
             "earns with its reward off from the middle on to be clear of what it earns without any",
             None,
             "2026-11-28",
-            "SETTING",
+            "bfb6d5e",
             "Since 2026-11-24 (991410a) the control without reward stood in a row of its own, and "
             "the others were not made. For some hours of 2026-11-28 (d0120d8) a learner had to be "
             "clear of itself with its reward off from the middle on. That was wrong, and was "

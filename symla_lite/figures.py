@@ -182,19 +182,29 @@ def image(fig: Figure, alt: str) -> str:
     )
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, caption: str = "") -> None:
     """Displays a figure in a notebook and in the page, with its alternative text, and closes it.
 
     Args:
         fig: the figure.
-        alt: what it shows, in words.
+        alt: what it shows, in words, for readers who do not see it.
+        caption: stands below it, such as `Figure 1.2: what it shows`.
 
     Raises:
         ValueError: see `image`.
     """
-    picture = image(fig, alt)
+    picture = image(fig, alt) + figcaption(caption)
     plt.close(fig)
-    display({"text/html": picture, "text/plain": alt}, raw=True)
+    plain = "\n".join(filter(None, [alt, caption]))
+    whole = f'<figure style="margin: 0 0 1rem">{picture}</figure>'
+    display({"text/html": whole, "text/plain": plain}, raw=True)
+
+
+def figcaption(caption: str) -> str:
+    """A caption as HTML; nothing where there is none."""
+    style = "margin-top: 0.4rem; max-width: 46rem; font-size: 0.9em; line-height: 1.4"
+    words = html.escape(" ".join(caption.split()))
+    return f'<figcaption style="{style}">{words}</figcaption>' if words else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import symla_lite
 
@@ -90,10 +91,11 @@ def test_a_page_shows_the_numbers_and_refers_to_them(tmp_path):
     (tmp_path / "index.md").write_text(
         "# T\n\n$$\nx\n$$ (forward)\n\n$$\ny\n$$ (eq-9)\n\nAs {eq}`forward` and {eq}`eq-9` say.\n"
     )
+    of_the_book = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["sphinx"]["config"]
     settings = {
         "extensions": ["myst_parser", "sphinx.ext.mathjax", "sphinx.ext.autodoc", "equations"],
         "myst_enable_extensions": ["dollarmath"],
-        "numfig": True,
+        **{name: of_the_book[name] for name in ("numfig", "math_numfig")},
     }
     out = tmp_path / "out"
     Sphinx(tmp_path, None, out, out, "html", settings, status=None, warning=None).build()

@@ -36,15 +36,15 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "backward": Equation("all layers, backward, with slopes", "backprop.backward"),
         "update": Equation("the update of a weight", "backprop.update", paper=3),
         "policy-gradient": Equation("REINFORCE as an objective", "backprop.policy_gradient"),
-        "rearranged": Equation("a world rearranged", "symmetry.permuted"),
-        "rule": Equation("any rule of the three numbers at a weight"),
-        "equivariant-error": Equation("errors that follow", "backprop.equation_5_error"),
-        "correspond": Equation("weights that correspond", "backprop.permute"),
+        "rearranged": Equation("inputs and outputs permuted", "symmetry.permuted"),
+        "rule": Equation("a rule of the three numbers at a weight"),
+        "equivariant-error": Equation("an equivariant objective", "backprop.equation_5_error"),
+        "correspond": Equation("weights permuted with the wires", "backprop.permute"),
         "equation-5": Equation("what an objective must meet", "backprop.equation_5_error", paper=5),
-        "favourite": Equation("an objective with a favourite", "backprop.favour"),
+        "favourite": Equation("an objective with a preference", "backprop.favour"),
     },
     "02_black_boxes": {
-        "black-box": Equation("a black box", "metarnn.metarnn", paper=4),
+        "black-box": Equation("one unit of a black box", "metarnn.metarnn", paper=4),
     },
     "03_vsml": {
         "eq-6": Equation("the state of a cell", "vsml.textbook", paper=6),
@@ -54,26 +54,25 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
     "04_symla": {
         "eq-9": Equation("the state of a cell of SymLA", "symla.textbook", paper=9),
         "symla-messages": Equation("the messages, as means", "symla.pass_messages"),
-        "interaction": Equation("what a sum of parts cannot do"),
-        "fast-form": Equation("the product, split into parts", "symla.fast"),
+        "interaction": Equation("interaction of two inputs"),
+        "fast-form": Equation("the LSTM's product, split into parts", "symla.fast"),
     },
-    "05_evolution": {
+    "05_lifetimes": {
+        "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
+        "constant-reward": Equation("a return without a signal"),
+    },
+    "06_evolution": {
         "equation-10": Equation(
             "the gradient of smoothed fitness", "evolution.pair_fitness", paper=10
         ),
         "score-gradient": Equation("its gradient, as an expectation"),
         "antithetic": Equation("the antithetic estimate", "evolution.gradient"),
-        "blurred-waves": Equation("a landscape, smoothed by hand"),
+        "blurred-waves": Equation("waves, smoothed"),
         "directions": Equation("error from too few directions"),
-        "es-variance": Equation("error from directions and luck"),
-        "two-lives": Equation("an estimate from two draws"),
+        "es-variance": Equation("error from directions and from lifetimes"),
+        "two-lifetimes": Equation("an estimate from two members"),
         "es-cosine": Equation("the angle to the gradient"),
-        "split-product": Equation("the product, cut along its inputs", "symla.fast"),
         "es-budget": Equation("the error at a fixed budget"),
-    },
-    "06_lifetimes": {
-        "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
-        "constant-reward": Equation("a return that says nothing"),
     },
     "07_bandits": {
         "regret": Equation("regret", "environments.bandits.expected_regret"),

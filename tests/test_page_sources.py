@@ -23,6 +23,7 @@ import pdf  # noqa: E402
 CHAPTERS = notebooks.chapters(ROOT)
 PAGES = sorted((ROOT / "book").rglob("*.md"))
 LABEL = re.compile(r"\$\$ *\(([\w-]+)\)\s*$", re.MULTILINE)
+CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.DOTALL | re.MULTILINE)
 NUMBER = r"\d+(?:\.\d+)?"
 MENTION = re.compile(rf"[Ee]quations? ({NUMBER}(?:(?:,| to| and| or|, and|–) {NUMBER})*)")
 WITH_EQUATIONS = sorted(
@@ -144,8 +145,23 @@ def test_every_picture_of_a_page_has_words(page):
     assert not re.findall(r"!\[\s*\]\(", source), "an image without words"
     for options in re.findall(r"\{(?:figure|image)\}[^\n]*\n((?::[^\n]*\n)*)", source):
         assert re.search(r"^:alt: \S", options, re.MULTILINE), "a figure without :alt:"
-    code = "\n".join(re.findall(r"^```\{code-cell\}.*?^```$", source, re.DOTALL | re.MULTILINE))
+    code = "\n".join(CELL.findall(source))
     assert "plt.show(" not in code, "figures.show asks for the words, plt.show does not"
+
+
+@pytest.mark.parametrize("chapter", [x for x in CHAPTERS if x.stem < "07"], ids=by_name)
+def test_every_picture_of_a_chapter_has_a_numbered_caption(chapter):
+    code = "\n".join(CELL.findall(chapter.read_text("utf-8")))
+    drawn = re.findall(r"figures\.show\(|\bexplorer\(", code)
+    numbers = re.findall(r'caption=f?"Figure ([\d.]+): ', code)
+    assert numbers == [f"{int(chapter.stem[:2])}.{n}" for n in range(1, len(drawn) + 1)]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=by_name)
+def test_a_chapter_mentions_figures_that_it_has(chapter):
+    source = chapter.read_text("utf-8")
+    captions = set(re.findall(r"Figure (\d+\.\d+): ", source))
+    assert set(re.findall(r"Figures? (\d+\.\d+)\b", source)) <= captions
 
 
 # ---------------------------------------------------------------------------------- the whole book

@@ -91,6 +91,7 @@ def test_a_page_shows_the_numbers_and_refers_to_them(tmp_path):
 
     (tmp_path / "index.md").write_text(
         "# T\n\n$$\nx\n$$ (forward)\n\n$$\ny\n$$ (eq-9)\n\nAs {eq}`forward` and {eq}`eq-9` say.\n"
+        "\n```{equations}\n```\n"
     )
     of_the_book = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["sphinx"]["config"]
     settings = {
@@ -102,7 +103,8 @@ def test_a_page_shows_the_numbers_and_refers_to_them(tmp_path):
     Sphinx(tmp_path, None, out, out, "html", settings, status=None, warning=None).build()
     page = (out / "index.html").read_text("utf-8")
     assert re.findall(r'class="eqno">\(([\d.]+)\)', page) == ["1.2", "9"]
-    assert re.findall(r'href="#equation-[\w-]+">\(([\d.]+)\)</a>', page) == ["1.2", "9"]
+    in_text_and_table = ["1.2", "9", "1.2", "9"]
+    assert re.findall(r'href="#equation-[\w-]+">\(([\d.]+)\)</a>', page) == in_text_and_table
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=by_name)

@@ -145,9 +145,9 @@ class Table(Directive):
         head, body = nodes.thead(), nodes.tbody()
         head += row(*(nodes.Text(words) for words in ("equation", "what it says", "in code")))
         for chapter in EQUATIONS.values():
-            for label, (words, code) in chapter.items():
-                place = function(code) if code else nodes.Text("a step of the argument")
-                body += row(equation(label), nodes.Text(words), place)
+            for label, eq in chapter.items():
+                place = function(eq.code) if eq.code else nodes.Text("a step of the argument")
+                body += row(equation(label), nodes.Text(eq.words), place)
         group += [head, body]
         return [nodes.table("", group, classes=["colwidths-given"])]
 

@@ -55,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--hidden", type=int, help="N, units of a cell (SymLA) or in all (MetaRNN)")
     train.add_argument("--population", type=int, default=128, help="members, two to a pair")
     train.add_argument("--sigma", type=float, default=0.1, help="noise on theta")
-    train.add_argument("--shaping", default="standardised", help="raw, standardised or ranks")
+    train.add_argument(
+        "--shaping", default="standardised", help="raw, standardised, ranks or differences"
+    )
     train.add_argument("--learning-rate", type=float, default=0.05, help="Adam's alpha")
     train.add_argument("--steps", type=int, default=300, help="outer steps")
     train.add_argument("--length", type=int, default=100, help="L, steps in a lifetime")

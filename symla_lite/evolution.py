@@ -11,10 +11,12 @@ tasks, the same luck), so that what differs within a pair is theta alone (Salima
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+
+Shaping = Literal["raw", "standardised", "ranks", "differences"]
 
 Fitness = Callable[[jax.Array, jax.Array], jax.Array]
 """`(phi [D], key) -> []`: an unbiased sample of how good phi is. The larger the better."""
@@ -33,9 +35,12 @@ class ES:
     """Members in all, two to a pair. The paper's code draws 512 pairs: 1,024 members."""
     sigma: float
     """Standard deviation of the noise on theta."""
-    shaping: Literal["raw", "standardised", "ranks"] = "standardised"
-    """What becomes of the fitness before it weighs the noise: nothing (Equation 10), zero mean and
-    unit variance over the population, or centred ranks in [-1/2, 1/2] (Salimans et al., 2017)."""
+    shaping: Shaping = "standardised"
+    """What becomes of the fitness before it weighs the noise: nothing (Equation 10); zero mean and
+    unit variance over the population; centred ranks in [-1/2, 1/2] (Salimans et al., 2017); or
+    unit variance of the differences within pairs. Members of one pair meet the same tasks and
+    members of different pairs do not: with few lifetimes the variance over the population is
+    mostly that of tasks, which the differences are free of."""
 
     def __post_init__(self):
         if self.population < 2 or self.population % 2:
@@ -60,8 +65,9 @@ def check_sigma(sigma: float) -> None:
 
 def check_shaping(shaping: str) -> None:
     """Raises ValueError for a shaping that there is not."""
-    if shaping not in ("raw", "standardised", "ranks"):
-        raise ValueError(f"There is no shaping={shaping!r}: give 'raw', 'standardised' or 'ranks'.")
+    if shaping not in get_args(Shaping):
+        *others, last = map(repr, get_args(Shaping))
+        raise ValueError(f"There is no shaping={shaping!r}: give {', '.join(others)} or {last}.")
 
 
 def noise(key: jax.Array, pairs: int, dimension: int) -> jax.Array:
@@ -107,10 +113,11 @@ def even_chunk(whole: int, chunk: int) -> int:
 
 
 def shape(fitness: jax.Array, shaping: str) -> jax.Array:
-    """Replaces fitness by standardised fitness or centred ranks over the whole population.
+    """Replaces fitness by what weighs the noise.
 
     Args:
-        fitness: any shape; all its entries are one population.
+        fitness: of one population, [P, 2], plus and minus. Standardised fitness and ranks take any
+            shape.
         shaping: as in `ES`.
 
     Returns:
@@ -125,6 +132,9 @@ def shape(fitness: jax.Array, shaping: str) -> jax.Array:
         return fitness
     if shaping == "standardised":
         return (fitness - jnp.mean(fitness)) / (jnp.std(fitness) + 1e-8)
+    if shaping == "differences":
+        centred = fitness - jnp.mean(fitness, axis=-1, keepdims=True)
+        return centred / (jnp.std(fitness[..., 0] - fitness[..., 1]) + 1e-8)
     flat = fitness.ravel()
     order = jnp.sort(flat)
     below = jnp.searchsorted(order, flat, side="left")

@@ -77,19 +77,6 @@ def first_input(o: jax.Array, sizes: Sizes) -> Input:
     return Input(o=o, r=jnp.zeros(()), a=jnp.zeros(sizes.action), end=jnp.zeros(()))
 
 
-def without_reward(learner: Learner) -> Learner:
-    """The same learner with its reward input held at zero.
-
-    The control of every claim that something is learned from reward: what is left of the
-    performance was not.
-    """
-
-    def step(theta: Theta, h: State, x: Input) -> tuple[jax.Array, State]:
-        return learner.step(theta, h, x._replace(r=jnp.zeros_like(x.r)))
-
-    return dataclasses.replace(learner, name=f"{learner.name} without reward", step=step)
-
-
 def count(theta: Theta) -> int:
     """The number of meta-parameters in `theta`."""
     return sum(leaf.size for leaf in jax.tree.leaves(theta))

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from symla_lite import checkpoint, devices, evolution
 from symla_lite.environments.environment import Environment
+from symla_lite.environments.mixture import Mixture
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner, Theta
 from symla_lite.lifetime import live
@@ -69,7 +70,8 @@ class MetaTrained(NamedTuple):
     """The meta-parameters."""
     curve: dict[str, np.ndarray]
     """For every outer step, [steps]: `fitness`, the population's mean lifetime reward; `spread`,
-    its standard deviation over members; `gradient`, the norm of the estimated gradient."""
+    its standard deviation over members; `gradient`, the norm of the estimated gradient. After a
+    mixture also `fitness NAME` of every part, and the first two are over the members of all."""
     about: dict[str, Any]
     """What was run: learner, environment, `Outer`, seed and start, in plain types."""
     seconds: float
@@ -77,6 +79,47 @@ class MetaTrained(NamedTuple):
 
 
 CURVE = ("fitness", "spread", "gradient")
+
+Environments = Environment | Mixture
+"""What a theta can be meta-trained on."""
+
+
+def curve_names(environment: Environments) -> tuple[str, ...]:
+    """The columns of a learning curve: `CURVE`, and the fitness on each part of a mixture."""
+    if not isinstance(environment, Mixture):
+        return CURVE
+    return CURVE + tuple(f"fitness {part.environment.name}" for part in environment.parts)
+
+
+def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Outer]]:
+    """The environments that share an outer step, each with its own part of the outer loop.
+
+    Raises:
+        ValueError: the population's pairs cannot be divided by a mixture's shares.
+    """
+    if not isinstance(environment, Mixture):
+        return [(environment, outer)]
+    shares = sum(part.share for part in environment.parts)
+    if outer.es.pairs % shares:
+        raise ValueError(
+            f"population={outer.es.population} has {outer.es.pairs} pairs, which cannot be dealt "
+            f"out in {shares} equal shares: give a multiple of {2 * shares}."
+        )
+    return [
+        (
+            part.environment,
+            dataclasses.replace(
+                outer,
+                es=dataclasses.replace(
+                    outer.es, population=outer.es.population * part.share // shares
+                ),
+                length=part.length or outer.length,
+                lifetimes=part.lifetimes or outer.lifetimes,
+            ),
+        )
+        for part in environment.parts
+    ]
+
 
 LONG = 120
 """Seconds from which on a run says in words how long it will take."""
@@ -87,7 +130,9 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def describe(learner: Learner, environment: Environment, outer: Outer, seed: int) -> dict[str, Any]:
+def describe(
+    learner: Learner, environment: Environments, outer: Outer, seed: int
+) -> dict[str, Any]:
     """Everything that decides the outcome, in plain types."""
     return {
         "learner": {"name": learner.name, **learner.options},
@@ -117,7 +162,7 @@ def sizes(learner: Learner, environment: Environment) -> tuple[int, int, int]:
     return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in born)
 
 
-def needs(learner: Learner, environment: Environment, outer: Outer) -> tuple[float, float]:
+def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[float, float]:
     """The memory that one outer step takes, in GiB: for all pairs' noise, and for each pair that
     lives at the same time.
 
@@ -126,6 +171,9 @@ def needs(learner: Learner, environment: Environment, outer: Outer) -> tuple[flo
     lifetimes keeps `COPIES` states and, for every step, what was drawn before the first: keys, luck
     and the beginning of an episode.
     """
+    if isinstance(environment, Mixture):  # one part after the other, with the noise of all
+        noises, pairs = zip(*(needs(learner, *part) for part in parts(environment, outer)))
+        return sum(noises), max(pairs)
     theta, state, episode = sizes(learner, environment)
     step = 8 + episode + environment.sizes.action
     lifetime = outer.length * step + COPIES * state
@@ -133,7 +181,7 @@ def needs(learner: Learner, environment: Environment, outer: Outer) -> tuple[flo
     return noise, 4 * 2 * (5 * theta + outer.lifetimes * lifetime) / GIB
 
 
-def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
+def pairs_at_once(learner: Learner, environment: Environments, outer: Outer, memory: float) -> int:
     """How many antithetic pairs may be evaluated at the same time under a memory budget.
 
     Args:
@@ -151,18 +199,20 @@ def pairs_at_once(learner: Learner, environment: Environment, outer: Outer, memo
     return int(min(outer.es.pairs, (memory - noise) / one_pair))
 
 
-def pairs_in_cache(learner: Learner, environment: Environment, outer: Outer) -> int:
+def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) -> int:
     """How many pairs live at the same time where a core has a device to itself, so that every step
     still finds their states in its cache; elsewhere all. Threads that share a device want long
     operations to cut up more than they want the cache."""
     if devices.cores_each() != 1:
         return outer.es.pairs
+    if isinstance(environment, Mixture):
+        return min(pairs_in_cache(learner, *part) for part in parts(environment, outer))
     _, state, _ = sizes(learner, environment)
     one_pair = 4 * 2 * outer.lifetimes * COPIES * state
     return min(outer.es.pairs, max(1, int(CACHE / max(1, one_pair))))
 
 
-def chunk_size(learner: Learner, environment: Environment, outer: Outer, memory: float) -> int:
+def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory: float) -> int:
     """How many pairs live at the same time: as many as `memory` holds (`pairs_at_once`, which says
     what it raises) and the cache."""
     return min(
@@ -171,7 +221,9 @@ def chunk_size(learner: Learner, environment: Environment, outer: Outer, memory:
     )
 
 
-def said_beforehand(learner: Learner, environment: Environment, outer: Outer, memory: float) -> str:
+def said_beforehand(
+    learner: Learner, environment: Environments, outer: Outer, memory: float
+) -> str:
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
     `pairs_at_once` does."""
     noise, one_pair = needs(learner, environment, outer)
@@ -186,13 +238,13 @@ def said_beforehand(learner: Learner, environment: Environment, outer: Outer, me
 
 def outer_step(
     learner: Learner,
-    environment: Environment,
+    environment: Environments,
     outer: Outer,
     unravel: Callable,
     chunk: int,
     mesh: Mesh | None = None,
 ) -> Callable:
-    """One pass of Algorithm 1's loop.
+    """One pass of Algorithm 1's loop. The gradients of a mixture's parts are added.
 
     Args:
         unravel: `[D] -> theta`.
@@ -200,39 +252,54 @@ def outer_step(
         mesh: the devices that share the pairs (`devices.mesh`); None leaves all to one.
 
     Returns:
-        `(theta [D], optimiser's state, key) -> (theta, optimiser's state, (fitness, spread,
-        gradient))`.
+        `(theta [D], optimiser's state, key) -> (theta, optimiser's state, row)`, where `row` has an
+        entry for each of `curve_names`.
     """
     adam = optax.adam(outer.learning_rate)
     alone = mesh is None or mesh.size == 1
+    shared = parts(environment, outer)
 
-    def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
-        def reward(key):
-            return live(learner, environment, outer.length, unravel(phi), key).reward.sum()
+    def earn(environment: Environment, outer: Outer, theta, key) -> tuple[jax.Array, jax.Array]:
+        """The noise [P, D] and the fitness [P, 2] of all pairs on one environment."""
 
-        return jnp.mean(jax.vmap(reward)(jax.random.split(key, outer.lifetimes)))
+        def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
+            def reward(key):
+                return live(learner, environment, outer.length, unravel(phi), key).reward.sum()
 
-    def step(theta, optimiser, key):
+            return jnp.mean(jax.vmap(reward)(jax.random.split(key, outer.lifetimes)))
+
         es = outer.es
         key_noise, key_lives = jax.random.split(key)
         eps = evolution.noise(key_noise, es.pairs, theta.size)
         keys = jax.random.split(key_lives, es.pairs)
         if alone:
-            earned = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
-        else:
-            own = devices.share(eps), es.sigma, devices.share(keys)
-            earned = devices.gather(evolution.pair_fitness(fitness, theta, *own, chunk), es.pairs)
-        gradient = evolution.gradient(eps, evolution.shape(earned, es.shaping), es.sigma)
+            return eps, evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+        own = devices.share(eps), es.sigma, devices.share(keys)
+        earned = evolution.pair_fitness(fitness, theta, *own, chunk)
+        return eps, devices.gather(earned, es.pairs)
+
+    def step(theta, optimiser, key):
+        keys = [key] if len(shared) == 1 else jax.random.split(key, len(shared))
+        gradient, all_earned = 0.0, []
+        for part, key in zip(shared, keys):
+            eps, earned = earn(*part, theta, key)
+            shaped = evolution.shape(earned, outer.es.shaping)
+            gradient += evolution.gradient(eps, shaped, outer.es.sigma)
+            all_earned.append(earned)
         updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
         theta = optax.apply_updates(theta, updates)
-        return theta, optimiser, (jnp.mean(earned), jnp.std(earned), jnp.linalg.norm(gradient))
+        everybody = jnp.concatenate(all_earned)
+        row = [jnp.mean(everybody), jnp.std(everybody), jnp.linalg.norm(gradient)]
+        if isinstance(environment, Mixture):
+            row += [jnp.mean(earned) for earned in all_earned]
+        return theta, optimiser, tuple(row)
 
     return step if alone else devices.on_all(step, mesh)
 
 
 def meta_train(
     learner: Learner,
-    environment: Environment,
+    environment: Environments,
     outer: Outer,
     seed: int,
     path: Path | None = None,
@@ -257,7 +324,7 @@ def meta_train(
 
     Args:
         learner: whose theta.
-        environment: the distribution of tasks to meta-train on.
+        environment: the distribution of tasks to meta-train on, or a mixture of several.
         outer: the hyper-parameters.
         seed: decides theta's initial value and all noise.
         path: the checkpoint's file; None keeps nothing.
@@ -277,6 +344,7 @@ def meta_train(
             configuration. It is left as it was.
     """
     mesh = devices.mesh(on)
+    names = curve_names(environment)
     chunk = chunk_size(learner, environment, outer, memory)
     key_init, key_steps = jax.random.split(jax.random.key(seed))
     theta, unravel = ravel_pytree(
@@ -284,11 +352,11 @@ def meta_train(
     )
     about = describe(learner, environment, outer, seed) | {"start": origin(start)}
     optimiser = optax.adam(outer.learning_rate).init(theta)
-    curve, seconds = np.zeros((0, len(CURVE)), np.float32), 0.0
+    curve, seconds = np.zeros((0, len(names)), np.float32), 0.0
     if path is not None and devices.is_first() and os.path.exists(path):
         theta, optimiser, curve, seconds = resume(Path(path), about, optimiser)
     done = int(devices.from_first(np.int32(len(curve))))
-    curve = np.resize(curve, (done, len(CURVE)))  # a shape that all agree on; the contents follow
+    curve = np.resize(curve, (done, len(names)))  # a shape that all agree on; the contents follow
     theta, optimiser, curve, seconds = devices.from_first((theta, optimiser, curve, seconds))
     theta, optimiser = devices.to_all((theta, optimiser), mesh)
 
@@ -303,7 +371,7 @@ def meta_train(
             theta, optimiser, row = one_step(theta, optimiser, jax.random.fold_in(key_steps, step))
             return theta, optimiser, rows.at[step - first].set(jnp.stack(row))
 
-        rows = jnp.zeros((steps_per_call, len(CURVE)))
+        rows = jnp.zeros((steps_per_call, len(names)))
         return jax.lax.fori_loop(first, last, body, (theta, optimiser, rows))
 
     began = time.monotonic() - float(seconds)
@@ -345,7 +413,7 @@ def meta_train(
                 save()
                 saved = time.monotonic()
     save()
-    columns = dict(zip(CURVE, curve.T, strict=True))
+    columns = dict(zip(names, curve.T, strict=True))
     theta = unravel(jnp.asarray(np.asarray(theta)))  # of this process alone again
     return MetaTrained(theta, columns, about, time.monotonic() - began)
 

@@ -144,7 +144,18 @@ def test_ranks_are_centred_and_ties_share_theirs(fitness):
     np.testing.assert_allclose(shape(jnp.asarray(fitness), "ranks"), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("shaping", ["standardised", "ranks"])
+def test_differences_have_unit_variance_whatever_the_tasks_pay():
+    rng = np.random.default_rng(0)
+    tasks, difference = 100 * rng.normal(size=(50, 1)), rng.normal(size=50) * 3 + 1
+    earned = tasks + np.stack([difference / 2, -difference / 2], axis=1)
+    shaped = np.asarray(shape(jnp.asarray(earned), "differences"))
+    np.testing.assert_allclose(
+        shaped[:, 0] - shaped[:, 1], difference / difference.std(), rtol=1e-4
+    )
+    np.testing.assert_allclose(shaped.sum(axis=1), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("shaping", ["standardised", "ranks", "differences"])
 def test_a_population_that_is_all_alike_gives_no_gradient(shaping):
     alike = jnp.full((4, 2), 3.0)
     np.testing.assert_allclose(shape(alike, shaping), 0, atol=1e-6)

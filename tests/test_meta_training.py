@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from symla_lite import checkpoint, devices, meta_training
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.bandits import BANDITS, independent_arms
+from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.evolution import ES
 from symla_lite.meta_training import (
     GIB,
@@ -109,6 +110,65 @@ def test_it_goes_on_from_a_given_theta():
 def test_the_number_of_steps_in_a_call_does_not_change_the_outcome():
     one, seven = (train(steps_per_call=n) for n in (1, 7))
     assert_equal((one.theta, one.curve), (seven.theta, seven.curve))
+
+
+# Mixtures
+
+
+SHORT, LONG = BANDITS["hard"], independent_arms(3)
+BOTH = Mixture((Part(SHORT, lifetimes=3), Part(LONG, share=3, length=5)))
+
+
+def test_a_mixture_adds_the_gradients_of_its_parts():
+    learner = symla(hidden=2, message=2)
+    theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), SHORT.sizes))
+    outer, optimiser = SMALL, optax.adam(SMALL.learning_rate).init(theta)
+    key = jax.random.key(1)
+    _, after, row = outer_step(learner, BOTH, outer, unravel, 2)(theta, optimiser, key)
+
+    # Adam's first moment is a tenth of the first gradient that it descends.
+    def alone(environment, key, **changes):
+        own = dataclasses.replace(outer, **changes)
+        step = outer_step(learner, environment, own, unravel, 1)
+        _, state, row = step(theta, optimiser, key)
+        return state[0].mu, row[0]
+
+    keys = jax.random.split(key)
+    short, paid_short = alone(SHORT, keys[0], es=ES(2, 0.1), lifetimes=3)
+    long, paid_long = alone(LONG, keys[1], es=ES(6, 0.1), length=5)
+    np.testing.assert_allclose(after[0].mu, short + long, atol=1e-6)
+    np.testing.assert_allclose(row[3:], [paid_short, paid_long], rtol=1e-6)
+    np.testing.assert_allclose(row[0], (2 * paid_short + 6 * paid_long) / 8, rtol=1e-6)
+
+
+def test_a_mixture_is_meta_trained_resumed_and_described(tmp_path):
+    learner = symla(hidden=2, message=2)
+    outer = dataclasses.replace(SMALL, steps=4)
+
+    def on_both(path=None, steps_per_call=2):
+        return meta_train(
+            learner, BOTH, outer, 0, path, progress=False, steps_per_call=steps_per_call
+        )
+
+    whole = on_both(tmp_path / "whole")
+    assert_equal(on_both(tmp_path / "whole").theta, whole.theta)  # there is nothing left to do
+    assert_equal(on_both(steps_per_call=3).theta, whole.theta)
+    names = ["fitness", "spread", "gradient", "fitness hard", "fitness independent-3"]
+    assert list(whole.curve) == names
+    first, second = whole.about["environment"]["parts"]
+    assert first | {"share": 1, "length": None, "lifetimes": 3} == first
+    assert second | {"share": 3, "length": 5, "lifetimes": None} == second
+
+
+def test_a_mixture_whose_shares_do_not_fit_is_refused():
+    with pytest.raises(ValueError, match="4 pairs.*3 equal shares: give a multiple of 6"):
+        meta_train(symla(), Mixture((Part(SHORT), Part(LONG, share=2))), SMALL, 0)
+    with pytest.raises(ValueError, match="hard twice"):
+        Mixture((Part(SHORT), Part(SHORT)))
+    with pytest.raises(ValueError, match="parts is empty"):
+        Mixture(())
+    with pytest.raises(ValueError, match="share=0 of hard: give at least 1"):
+        Part(SHORT, share=0)
 
 
 # Memory

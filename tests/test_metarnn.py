@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import independent_arms
-from symla_lite.learner import Input, Sizes, count, first_input, without_reward
+from symla_lite.learner import Input, Sizes, count, first_input
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
 from symla_lite.symla import symla

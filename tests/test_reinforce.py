@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from symla_lite.baselines import random_policy, reinforce
+from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.learner import Input, Sizes, count, without_reward
+from symla_lite.learner import Input, Sizes, count
 from symla_lite.lifetime import live
 from symla_lite.meta_testing import meta_test
 

@@ -1,12 +1,25 @@
 """What SymLA is compared with.
 
-References on bandits that need no training, and REINFORCE, which learns by backpropagation.
+References on bandits that need no training; a reflex; and learners that are made by hand.
 """
 
+from symla_lite.baselines.actor_critic import actor_critic
 from symla_lite.baselines.bayes_optimal import BayesOptimal, bayes_optimal
+from symla_lite.baselines.index_policy import index_policy
 from symla_lite.baselines.random_policy import random_policy
 from symla_lite.baselines.reinforce import reinforce
 from symla_lite.baselines.thompson import thompson
 from symla_lite.baselines.ucb import ucb
+from symla_lite.baselines.win_stay import win_stay
 
-__all__ = ["BayesOptimal", "bayes_optimal", "random_policy", "reinforce", "thompson", "ucb"]
+__all__ = [
+    "BayesOptimal",
+    "actor_critic",
+    "bayes_optimal",
+    "index_policy",
+    "random_policy",
+    "reinforce",
+    "thompson",
+    "ucb",
+    "win_stay",
+]

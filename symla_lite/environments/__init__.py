@@ -5,6 +5,7 @@ from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import (
     permuted,
     projected,
@@ -20,6 +21,8 @@ __all__ = [
     "BANDITS",
     "ENVIRONMENTS",
     "Environment",
+    "Mixture",
+    "Part",
     "Transition",
     "acrobot",
     "cartpole",

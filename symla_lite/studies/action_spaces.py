@@ -6,8 +6,8 @@ meta-trained on: its theta has the number of arms in its shapes.
 """
 
 from symla_lite.baselines import random_policy, thompson, ucb
+from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import independent_arms, regret_per_pull
-from symla_lite.learner import without_reward
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.bandits import PULLS, outer
 from symla_lite.studies.study import Scale, Study, Test, Training, each_on_each, tested_on

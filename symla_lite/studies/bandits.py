@@ -8,9 +8,9 @@ symmetry neither to help nor to hurt.
 import dataclasses
 
 from symla_lite.baselines import random_policy, thompson, ucb
+from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS, regret_per_pull
 from symla_lite.evolution import ES
-from symla_lite.learner import without_reward
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.study import Scale, Study, Test, Training, each_on_each, tested_on

@@ -13,10 +13,11 @@ import operator
 
 import jax
 
+from symla_lite.controls import without_reward
 from symla_lite.environments.classification import classification, clusters, digits, table
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
-from symla_lite.learner import Learner, Theta, without_reward
+from symla_lite.learner import Learner, Theta
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.study import Scale, Study, Test, Training

@@ -13,7 +13,7 @@ only later. So there is a grid whose reward has a hidden zero, to learn in, and 
 one is paid around zero, the other at once, as the grid pays.
 """
 
-from symla_lite.baselines import random_policy
+from symla_lite.baselines import actor_critic, random_policy, win_stay
 from symla_lite.environments.control import cartpole
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.grids import dense_grid
@@ -31,7 +31,7 @@ from symla_lite.studies.study import (
     Study,
     Training,
     tested_on,
-    tested_with_and_without_reward,
+    tested_with_controls,
 )
 from symla_lite.studies.tasks import bandits_first, outer
 from symla_lite.symla import symla
@@ -59,6 +59,8 @@ WORLDS: dict[str, Environment] = {
     "cartpole_nearer": reward_sign(projected(cartpole("nearer", free=True))),
 }
 """All that is meta-tested on."""
+CONTROLLED = ("grid", "grid_signed", "cartpole", "cartpole_signed", "cartpole_nearer")
+"""Those on which learning is claimed, and all controls are needed."""
 
 
 def quick() -> Scale:
@@ -93,6 +95,17 @@ def standard() -> Scale:
     )
 
 
+def gpu() -> Scale:
+    """Minutes of one GPU: the paper's own setting with sixty times the budget of `standard`."""
+    from_nothing = outer(512, learning_rate=0.03, steps=3000, length=300, lifetimes=4)
+    return Scale(
+        trainings=(Training("symla-grid", symla(), GRID, from_nothing),),
+        seeds=(0,),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
 def paper() -> Scale:
     """The paper's own numbers, for a GPU. It does not say how large its grid is; this one has side
     5."""
@@ -112,7 +125,11 @@ ENVIRONMENT_STUDY = Study(
     name="environments",
     figure="Figure 7",
     measure=lambda lifetime: lifetime.reward,
-    tests=lambda training: tested_with_and_without_reward(training, WORLDS),
-    references=tested_on(random_policy(), WORLDS, "random/"),
-    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+    tests=lambda training: tested_with_controls(training, WORLDS, STEPS, CONTROLLED),
+    references=(
+        *tested_on(random_policy(), WORLDS, "random/"),
+        *tested_on(win_stay(), WORLDS, "win_stay/"),
+        *tested_on(actor_critic(), WORLDS, "actor_critic/"),
+    ),
+    scales={"quick": quick(), "standard": standard(), "gpu": gpu(), "paper": paper()},
 )

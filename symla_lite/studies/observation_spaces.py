@@ -8,15 +8,16 @@ sign that is drawn for every lifetime, so that to balance is right in half of th
 right in the others.
 """
 
-from symla_lite.baselines import random_policy
+from symla_lite.baselines import actor_critic, random_policy, win_stay
+from symla_lite.controls import reward_held_at, without_reward
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.transforms import permuted, reward_sign
 from symla_lite.evolution import ES
-from symla_lite.learner import Learner, without_reward
+from symla_lite.learner import Learner
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
-from symla_lite.studies.study import Scale, Study, Test, Training
+from symla_lite.studies.study import Scale, Study, Test, Training, controls, tested_on
 from symla_lite.symla import symla
 
 STEPS = 500
@@ -97,13 +98,20 @@ def paper() -> Scale:
 
 
 def tests(training: Training) -> tuple[Test, ...]:
-    """The environment trained on, as it is and permuted, with reward and without."""
+    """The environment trained on, as it is and permuted, with reward and without; permuted, with
+    the other controls, too. On Acrobot a reward of zero says that the goal was reached, so that
+    there the reward is also held at -1."""
     name = training.name.partition("-")[2]
     learner = training.learner
-    return tuple(
-        Test(order + suffix, who, environments[name])
-        for order, environments in (("original", ENVIRONMENTS), ("permuted", PERMUTED))
-        for suffix, who in (("", learner), ("_without_reward", without_reward(learner)))
+    held = {"acrobot": Test("permuted_reward_held", reward_held_at(learner, -1.0), PERMUTED[name])}
+    return (
+        *(
+            Test(order + suffix, who, environments[name])
+            for order, environments in (("original", ENVIRONMENTS), ("permuted", PERMUTED))
+            for suffix, who in (("", learner), ("_without_reward", without_reward(learner)))
+        ),
+        *controls(learner, {"permuted": PERMUTED[name]}, STEPS),
+        *([held[name]] if name in held else []),
     )
 
 
@@ -112,9 +120,10 @@ OBSERVATION_SPACE_STUDY = Study(
     figure="Figure 5",
     measure=lambda lifetime: lifetime.reward,
     tests=tests,
-    references=tuple(
-        Test(f"random/{name}", random_policy(), environment)
-        for name, environment in ENVIRONMENTS.items()
+    references=(
+        *tested_on(random_policy(), ENVIRONMENTS, "random/"),
+        *tested_on(win_stay(), ENVIRONMENTS, "win_stay/"),
+        *tested_on(actor_critic(), ENVIRONMENTS, "actor_critic/"),
     ),
     scales={"quick": quick(), "standard": standard(), "paper": paper()},
 )

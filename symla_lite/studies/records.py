@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from symla_lite import checkpoint
 from symla_lite.learner import Theta
 from symla_lite.studies.study import Study, Training
 
@@ -105,6 +106,25 @@ def unflatten(arrays: Mapping[str, np.ndarray], prefix: str, like: Theta) -> The
     leaves, tree = tree_flatten_with_path(like)
     names = [prefix + keystr(path, simple=True, separator=".") for path, _ in leaves]
     return jax.tree.unflatten(tree, [arrays[name] for name in names])
+
+
+def further(path: Path) -> list[Path]:
+    """The files beside a record, in their order, that hold tests which its study was given later: a
+    record is never changed."""
+    number = lambda file: int(file.suffixes[0][1:])  # noqa: E731
+    return sorted(path.parent.glob(f"{path.stem}.[0-9]*{path.suffix}"), key=number)
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a record and of the files of later tests beside it, and the record's `about`.
+
+    Raises:
+        FileTrouble: one of them is missing, damaged or something else.
+    """
+    arrays, about = checkpoint.load(path)
+    for file in further(path):
+        arrays = checkpoint.load(file)[0] | arrays
+    return arrays, about
 
 
 def theta_of(arrays: Mapping[str, np.ndarray], training: Training) -> Theta:

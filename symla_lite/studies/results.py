@@ -156,4 +156,4 @@ def read(path: Path, study: Study, scale: str):
             f"{path} is not recorded yet: run python -m symla_lite study {study.name} --scale "
             f"{scale} --out {path.parents[2]}"
         )
-    return checkpoint.load(path)
+    return records.read(path)

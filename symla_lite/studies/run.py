@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from symla_lite import checkpoint, devices
 from symla_lite.learner import Theta
 from symla_lite.meta_testing import meta_test
-from symla_lite.meta_training import CURVE, MetaTrained, describe, meta_train, origin
+from symla_lite.meta_training import MetaTrained, curve_names, describe, meta_train, origin
 from symla_lite.studies import records
 from symla_lite.studies.study import Scale, Study, Test, Training
 
@@ -45,7 +45,8 @@ def run_training(
     memory: float = 1.0,
 ) -> Path:
     """Meta-trains and meta-tests once, and records it. A run that was killed is gone on with; one
-    that is recorded is left as it is.
+    that is recorded is left as it is, and tests that its study was given later are recorded in a
+    file beside it.
 
     Where several processes work together, they share the meta-training, the first one tests and
     records, and all of them must see the same folder.
@@ -74,6 +75,8 @@ def run_training(
     wanted = describe(training.learner, training.environment, training.outer, seed)
     wanted |= {"start": origin(start)}
     if is_recorded(path, {"training": wanted} | sized.testing):
+        if devices.is_first() and training.tested:
+            test_further(study, scale, path, training)
         return path
 
     unfinished = path.with_suffix(".checkpoint")
@@ -113,11 +116,47 @@ def test_and_record(
     )
 
 
+def test_further(study: Study, scale: str, path: Path, training: Training | None = None) -> None:
+    """Records, in one more file beside a record, the tests that it lacks.
+
+    Args:
+        study: the study.
+        scale: the name of its scale.
+        path: the record.
+        training: whose; None for the references.
+
+    Raises:
+        FileTrouble: the record is damaged, or the file cannot be written.
+    """
+    arrays, about = records.read(path)
+    tests = study.references if training is None else study.tests(training)
+    lacking = [test for test in tests if f"{test.name}/blocks" not in arrays]
+    if not lacking:
+        return
+    began = time.monotonic()
+    found = {}
+    for test in lacking:
+        theta = theta_for(test) if training is None else records.theta_of(arrays, training)
+        found |= run_test(study, study.scale(scale), test, theta)
+    seconds = {"testing": time.monotonic() - began}
+    number = 2 + len(records.further(path))
+    checkpoint.save(
+        path.with_suffix(f".{number}{path.suffix}"),
+        found,
+        records.about(study, scale, seconds) | {"record": path.stem},
+    )
+
+
+def theta_for(test: Test) -> Theta:
+    """The theta of a learner that needs no training."""
+    return test.learner.init_theta(jax.random.key(0), test.environment.sizes)
+
+
 def trained_elsewhere(
     path: Path, training: Training, wanted: Mapping[str, Any], out: Path
 ) -> MetaTrained | None:
-    """What another study's record of the same scale has of the very same meta-training: two studies
-    may begin with the same steps of a curriculum. None where there is no such record.
+    """What another study's or scale's record has of the very same meta-training: two of them may
+    begin with the same steps of a curriculum. None where there is no such record.
 
     Args:
         path: the record that is to be made.
@@ -125,10 +164,10 @@ def trained_elsewhere(
         wanted: what has to be recorded there as meta-trained.
         out: the folder of all records.
     """
-    for other in sorted(Path(out).glob(f"*/{path.parent.name}/{path.name}")):
+    for other in sorted(Path(out).glob(f"*/*/{path.name}")):
         arrays, about = checkpoint.load(other)
         if about["training"] == wanted:
-            curve = {name: arrays[f"curve/{name}"] for name in CURVE}
+            curve = {name: arrays[f"curve/{name}"] for name in curve_names(training.environment)}
             theta = records.theta_of(arrays, training)
             return MetaTrained(theta, curve, wanted, about["seconds"]["training"])
     return None
@@ -196,12 +235,12 @@ def run_references(study: Study, scale: str, out: Path) -> Path:
     sized = study.scale(scale)
     path = folder(out, study, scale) / "references.safetensors"
     if is_recorded(path, sized.testing):
+        test_further(study, scale, path)
         return path
     began = time.monotonic()
     arrays = {}
     for test in study.references:
-        theta = test.learner.init_theta(jax.random.key(0), test.environment.sizes)
-        arrays |= run_test(study, sized, test, theta)
+        arrays |= run_test(study, sized, test, theta_for(test))
     seconds = {"testing": time.monotonic() - began}
     checkpoint.save(path, arrays, records.about(study, scale, seconds))
     return path

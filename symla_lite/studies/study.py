@@ -1,13 +1,14 @@
 """What a study is, as data: who is meta-trained on what, tested on what, at which scale."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 
+from symla_lite.controls import reward_off_after, wiped_every, without_observation, without_reward
 from symla_lite.environments.environment import Environment
-from symla_lite.learner import Learner, without_reward
+from symla_lite.learner import Learner
 from symla_lite.lifetime import Lifetime
 from symla_lite.meta_training import Outer
 
@@ -57,13 +58,24 @@ def tested_on(
     return tuple(Test(f"{prefix}{key}", learner, where) for key, where in environments.items())
 
 
-def tested_with_and_without_reward(
-    training: Training, environments: Mapping[Any, Environment]
+WIPED = 10
+"""Steps between two wipes of the state, in the control that asks what memory is worth."""
+
+
+def tested_with_controls(
+    training: Training, environments: Mapping[Any, Environment], length: int, needed: Sequence[Any]
 ) -> tuple[Test, ...]:
     """A training's learner, tested on those of the environments that it fits, with its reward input
-    and without it (`KEY_without_reward`).
+    and without it (`KEY_without_reward`); and where a claim of learning is made, with the other
+    controls, too: `KEY_without_observation`, `KEY_reward_off` from the middle on, `KEY_wiped`.
 
     A MetaRNN fits the sizes that it was meta-trained with, SymLA all.
+
+    Args:
+        training: whose learner.
+        environments: by their keys.
+        length: L, steps in a meta-test lifetime.
+        needed: the keys of those that all controls are needed on.
     """
     learner, sizes = training.learner, training.environment.sizes
     fitting = {
@@ -72,7 +84,29 @@ def tested_with_and_without_reward(
         if learner.name != "metarnn" or where.sizes == sizes
     }
     blind = {f"{key}_without_reward": where for key, where in fitting.items()}
-    return (*tested_on(learner, fitting), *tested_on(without_reward(learner), blind))
+    return (
+        *tested_on(learner, fitting),
+        *tested_on(without_reward(learner), blind),
+        *controls(learner, {key: fitting[key] for key in needed if key in fitting}, length),
+    )
+
+
+def controls(
+    learner: Learner, environments: Mapping[Any, Environment], length: int
+) -> tuple[Test, ...]:
+    """A learner, tested on every environment with each control but that of the reward, which is
+    older: `KEY_without_observation`, `KEY_reward_off` from the middle of the lifetime on, and
+    `KEY_wiped` every `WIPED` steps."""
+    changed = {
+        "without_observation": without_observation(learner),
+        "reward_off": reward_off_after(learner, length // 2),
+        "wiped": wiped_every(learner, WIPED),
+    }
+    return tuple(
+        Test(f"{key}_{name}", control, where)
+        for key, where in environments.items()
+        for name, control in changed.items()
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,15 @@ every step, and over a smaller grid. It can be led, because its theta fits all s
 learns the grids directly; where its fixed sizes allow, it gets a bandit first, too.
 """
 
-from symla_lite.baselines import random_policy
+import dataclasses
+
+from symla_lite.baselines import actor_critic, random_policy, win_stay
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import projected, rewards_swapped, standardised
-from symla_lite.evolution import ES
+from symla_lite.evolution import ES, Shaping
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.observation_spaces import PAPER
@@ -24,7 +27,7 @@ from symla_lite.studies.study import (
     Study,
     Training,
     tested_on,
-    tested_with_and_without_reward,
+    tested_with_controls,
 )
 from symla_lite.symla import symla
 
@@ -50,11 +53,22 @@ PROJECTED = {
 """Seen through a random projection, which looks more like the bandits that SymLA began with."""
 WORLDS = ORIGINAL | SWAPPED | PROJECTED
 """All that is meta-tested on."""
+BOTH_GRIDS = Mixture((Part(ORIGINAL["hearts_2"]), Part(ORIGINAL["hearts_3"], share=3, length=500)))
+"""Two grids to be meta-trained on at once: one that moves on to the larger unlearns the smaller."""
+CONTROLLED = ("hearts_2", "hearts_2_swapped", "hearts_3", "hearts_3_swapped")
+"""Those on which learning is claimed, and all controls are needed."""
 
 
-def outer(population: int, learning_rate: float, steps: int, length: int, lifetimes: int) -> Outer:
+def outer(
+    population: int,
+    learning_rate: float,
+    steps: int,
+    length: int,
+    lifetimes: int,
+    shaping: Shaping = "standardised",
+) -> Outer:
     """The outer loop; all of them have the same noise."""
-    es = ES(population=population, sigma=0.1)
+    es = ES(population=population, sigma=0.1, shaping=shaping)
     return Outer(es, learning_rate=learning_rate, steps=steps, length=length, lifetimes=lifetimes)
 
 
@@ -73,13 +87,18 @@ FOUR_INPUTS = outer(256, learning_rate=0.03, steps=250, length=150, lifetimes=8)
 """The outer loop that is enough for linear bandits with four arms."""
 
 
-def bandits_first() -> tuple[Training, ...]:
+ONE_INPUT = outer(256, learning_rate=0.03, steps=300, length=100, lifetimes=8)
+"""The outer loop that is enough for linear bandits with one input and two arms."""
+
+
+def bandits_first(
+    one_input: Outer = ONE_INPUT, four_inputs: Outer = FOUR_INPUTS
+) -> tuple[Training, ...]:
     """SymLA on linear bandits: a curriculum that ends with `symla-linear_4`, from where it has not
     far to go to a grid."""
-    one_input = outer(256, learning_rate=0.03, steps=300, length=100, lifetimes=8)
     return (
         Training("symla-linear_1", symla(), linear_bandit(1, 2), one_input, tested=False),
-        Training("symla-linear_4", symla(), linear_bandit(4, 4), FOUR_INPUTS, "symla-linear_1"),
+        Training("symla-linear_4", symla(), linear_bandit(4, 4), four_inputs, "symla-linear_1"),
     )
 
 
@@ -109,6 +128,51 @@ def standard() -> Scale:
     )
 
 
+def night() -> Scale:
+    """A night of two CPU cores: the curriculum goes on from that of `standard`, with few members,
+    one lifetime for each, and fitness shaped by the differences within pairs, which makes more of
+    every step in an environment."""
+    small = outer(64, 0.02, steps=8000, length=300, lifetimes=1, shaping="differences")
+    both = outer(128, 0.02, steps=6000, length=300, lifetimes=1, shaping="differences")
+    return Scale(
+        trainings=(
+            *(dataclasses.replace(step, tested=False) for step in bandits_first()),
+            Training("symla-hearts_2", symla(), ORIGINAL["hearts_2"], small, "symla-linear_4"),
+            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_2"),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
+def gpu() -> Scale:
+    """Minutes of one GPU for each training: the curriculum with larger populations, up to the 5×5
+    grid. The last step, which gives back to the theta of the 3×3 grid what it unlearned of the
+    smaller one, is small enough for a CPU."""
+    one_input = outer(512, 0.03, steps=400, length=100, lifetimes=8)
+    four_inputs = outer(512, 0.03, steps=700, length=150, lifetimes=8)
+    two_by_two = outer(512, 0.02, steps=1200, length=300, lifetimes=4)
+    three_by_three = outer(512, 0.02, steps=3000, length=500, lifetimes=4)
+    slower = outer(512, 0.01, steps=800, length=500, lifetimes=4)
+    five_by_five = outer(512, 0.02, steps=600, length=500, lifetimes=2)
+    both = outer(128, 0.01, steps=6000, length=300, lifetimes=1, shaping="differences")
+    grid_2, grid_3, grid_5 = ORIGINAL.values()
+    return Scale(
+        trainings=(
+            *bandits_first(one_input, four_inputs),
+            Training("symla-hearts_2", symla(), grid_2, two_by_two, "symla-linear_4"),
+            Training("symla-hearts_3", symla(), grid_3, three_by_three, "symla-hearts_2"),
+            Training("symla-hearts_3b", symla(), grid_3, slower, "symla-hearts_3"),
+            Training("symla-hearts_5", symla(), grid_5, five_by_five, "symla-hearts_3"),
+            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_3b"),
+        ),
+        seeds=(0,),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
 def paper() -> Scale:
     """The paper's own numbers and no curriculum, for a GPU. It does not say how large its grid is;
     this one has side 5."""
@@ -127,7 +191,17 @@ TASK_STUDY = Study(
     name="tasks",
     figure="Figure 6",
     measure=lambda lifetime: lifetime.reward,
-    tests=lambda training: tested_with_and_without_reward(training, WORLDS),
-    references=tested_on(random_policy(), WORLDS, "random/"),
-    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+    tests=lambda training: tested_with_controls(training, WORLDS, STEPS, CONTROLLED),
+    references=(
+        *tested_on(random_policy(), WORLDS, "random/"),
+        *tested_on(win_stay(), WORLDS, "win_stay/"),
+        *tested_on(actor_critic(), WORLDS, "actor_critic/"),
+    ),
+    scales={
+        "quick": quick(),
+        "standard": standard(),
+        "night": night(),
+        "gpu": gpu(),
+        "paper": paper(),
+    },
 )

@@ -1,0 +1,80 @@
+"""Several environments that one theta is meta-trained on at the same time.
+
+Not in the paper. A theta that is meta-trained on one environment after another may unlearn the
+first. A learner whose theta fits all sizes can be meta-trained on both in every outer step: each
+environment gets a share of the antithetic pairs, its fitness is shaped within that share, so that
+no environment's scale of rewards drowns another's, and the gradients are added.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from symla_lite.environments.environment import Environment
+from symla_lite.learner import Sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """An environment of a mixture, and what differs from the rest of the outer loop there.
+
+    Raises:
+        ValueError: a share, length or number of lifetimes that is not positive.
+    """
+
+    environment: Environment
+    share: int = 1
+    """How many of the mixture's shares of the population it gets."""
+    length: int | None = None
+    """L, steps in a lifetime; None takes the outer loop's."""
+    lifetimes: int | None = None
+    """Lifetimes of each member; None takes the outer loop's."""
+
+    def __post_init__(self):
+        for name in ("share", "length", "lifetimes"):
+            value = getattr(self, name)
+            if value is not None and not value >= 1:
+                raise ValueError(f"{name}={value} of {self.environment.name}: give at least 1.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """Environments to meta-train on together.
+
+    Raises:
+        ValueError: no environment at all, or the same name twice.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __post_init__(self):
+        names = [part.environment.name for part in self.parts]
+        if not names:
+            raise ValueError("parts is empty: give a mixture at least one environment.")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"parts has {', '.join(twice)} twice: give each environment once, with a larger "
+                "share."
+            )
+
+    @property
+    def name(self) -> str:
+        """The names of all parts."""
+        return " + ".join(part.environment.name for part in self.parts)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What each part is, in plain types."""
+        return {
+            "parts": [
+                {"name": part.environment.name, **part.environment.options}
+                | {"share": part.share, "length": part.length, "lifetimes": part.lifetimes}
+                for part in self.parts
+            ]
+        }
+
+    @property
+    def sizes(self) -> Sizes:
+        """A and B of the first part; theta must fit those of all."""
+        return self.parts[0].environment.sizes

@@ -233,7 +233,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     ]
     lines = []
     for first, *others in zip(*columns):
-        # Headings of rows and columns are marked as such, for readers who hear the table.
+        # Headings of rows and columns are marked as such, for screen readers.
         cells = (
             f'<td style="{style}">{html.escape(entry).replace(chr(10), "<br>")}</td>'
             for style, entry in zip(styles[1:], others)
@@ -335,7 +335,7 @@ def heat_maps(
     unit: str = "bayes_optimal",
     span: tuple[int, int] = (0, 5),
 ) -> Figure:
-    """The paper's Figures 3 and 4: who is meta-trained where, tested where, and what it costs.
+    """The paper's Figures 3 and 4: regret by the task of meta-training and the task of the test.
 
     A cell prints the regret; its colour is the regret divided by that of the learner `unit` in that
     column, on a scale of doublings, so that easy and hard bandits can be compared. Where a learner
@@ -644,7 +644,7 @@ def lifetime_curves(
     unit: str = "reward a step",
     share: Literal["col", "row"] = "col",
 ) -> Figure:
-    """Reward over the lifetime, in a panel for each order of things and each world.
+    """Reward over the lifetime, in a panel for each order of inputs and each environment.
 
     Controls are dashed and a random policy is dotted. The panels of a column share their vertical
     axis, so that what a change of the order costs can be read off.

@@ -1,10 +1,10 @@
-"""SymLA: weights become small LSTMs that share theta and talk by messages.
+"""SymLA: weights become small LSTMs that share theta and exchange messages.
 
 Equation 9 and Algorithm 1 of the paper. Take a dense layer with A inputs and B outputs and put an
-LSTM with state h_ab in the place of each weight w_ab. Cell (a, b) hears what belongs to its input a
-(backward message and observation o_a), what belongs to its output b (forward message and previous
-action a_b), and what every cell hears (the reward). All cells have the same theta, so theta knows
-neither how many inputs and outputs there are nor their order.
+LSTM with state h_ab in the place of each weight w_ab. Cell (a, b) receives what belongs to its
+input a (backward message and observation o_a), what belongs to its output b (forward message and
+previous action a_b), and what every cell receives (the reward). All cells have the same theta, so
+theta depends neither on the number of inputs and outputs nor on their order.
 
 The mathematics of a cell stands here twice: `textbook` reads as Equation 9, `fast` does less work
 for the same numbers. A test holds them together.
@@ -51,7 +51,7 @@ class SymLAState(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What the cells hear in one tick."""
+    """What the cells receive in one tick."""
 
     at_input: jax.Array
     """Backward message and observation, [A, M + 1]."""
@@ -106,8 +106,8 @@ class Weights(NamedTuple):
     at_input: jax.Array
     """[M + 1, 4 N]."""
     at_output: jax.Array
-    """For what an output hears and, below it, what every cell hears (reward and, if wanted, end
-    flag) and the bias, [M + 3, 4 N] or [M + 4, 4 N]."""
+    """For what an output receives and, below it, what every cell receives (reward and, if wanted,
+    end flag) and the bias, [M + 3, 4 N] or [M + 4, 4 N]."""
     h: jax.Array
     """The recurrent weights, [N, 4 N]."""
     m_fwd: Linear
@@ -130,7 +130,7 @@ def fast(options: Options, weights: Weights) -> Cells:
     """The same cells, with linear maps taken where there are fewest things to map.
 
     The LSTM's input product splits into a part per input a and a part per output b, computed A + B
-    times and not A * B times. What every cell hears, and the bias, are told to the outputs. The sum
+    times and not A * B times. What every cell receives, and the bias, go with the outputs. The sum
     (or mean) of linear read-outs is the read-out of the sum (or mean).
     """
 
@@ -201,8 +201,8 @@ def symla(
         initial_std: standard deviation of the i.i.d. normal initial h and c. Zero (the paper's
             code) makes permutation equivariance exact; more (its text: random states) makes it hold
             in distribution.
-        end_flag: whether every cell is also told that an episode has ended (the paper's code) or
-            hears the reward alone (Equation 9).
+        end_flag: whether every cell also receives a flag where an episode has ended (the paper's
+            code) or the reward alone (Equation 9).
         forget_bias: what is added to the forget gate when theta is initialised; how long a fresh
             cell remembers. 1 is Haiku's constant.
         form: how a tick is computed, not what: `fast` or `textbook`.

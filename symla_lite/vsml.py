@@ -1,4 +1,4 @@
-"""VSML: weights become small recurrent networks that share theta and talk by messages.
+"""VSML: weights become small recurrent networks that share theta and exchange messages.
 
 Equations 6 to 8 of the paper, after Kirsch and Schmidhuber (2021). In the place of each weight
 w_ab^(k) of layer k stands a cell with a state h_ab^(k) of its own and with the same three functions
@@ -11,7 +11,7 @@ as all other cells, f_RNN, f_m_fwd and f_m_bwd:
 What the network is depends on these functions alone. Two choices stand here: `BackpropCell`, set by
 hand, with which the messages are the activations and errors of `backprop` and the states its
 weights; and an LSTM, whose theta is meta-trained. `vsml` and `sgd` are the learners that they make:
-supervised ones, which are shown an example, answer, and are told the label.
+supervised ones, which receive an example, predict its class, and then receive the label.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,14 +30,14 @@ from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 
 class Heard(NamedTuple):
-    """What the cells of a layer hear in one tick."""
+    """What the cells of a layer receive in one tick."""
 
     at_input: jax.Array
-    """What belongs to input a, heard by all cells (a, .): m_fwd_a^(k), [A, I]."""
+    """What belongs to input a, received by all cells (a, .): m_fwd_a^(k), [A, I]."""
     at_output: jax.Array
-    """What belongs to output b, heard by all cells (., b): m_bwd_b^(k), [B, J]."""
+    """What belongs to output b, received by all cells (., b): m_bwd_b^(k), [B, J]."""
     everywhere: jax.Array
-    """What every cell hears, [E]; nothing in Equation 6."""
+    """What every cell receives, [E]; nothing in Equation 6."""
 
 
 class Cell(NamedTuple):
@@ -97,7 +97,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
 
 
 class BackpropState(NamedTuple):
-    """Three numbers: a weight, and what its cell has to say."""
+    """Three numbers: a weight, and what its cell sends."""
 
     w: jax.Array
     """w_ab."""
@@ -165,7 +165,7 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell hears in a tick, I + J + E.
+        heard: how many numbers a cell receives in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -336,7 +336,7 @@ label), the label, and a 1 that says that there is one. No message is smaller.""
 
 
 class SupervisedState(NamedTuple):
-    """The cells of all layers, and what they were told of the example that waits for its label."""
+    """The cells of all layers, and the messages of the example whose label comes next."""
 
     h: tuple[State, ...]
     """h^(1) ... h^(K)."""

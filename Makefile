@@ -17,7 +17,7 @@ NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test test-browser test-colab pdf study coursework notebooks lint format lock address clean
+.PHONY: help book test verify test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -27,14 +27,17 @@ book: $(READY)  ## build the book, running every chapter whose results are not i
 	@$(BIN)/python book/_tools/check_pages.py _build/html
 	@echo "The book is built. Open: $(PAGE)"
 
-test: $(READY)  ## run the tests
-	@$(BIN)/python -m pytest -n 2 --ignore tests/browser $(ARGS)
+test: $(READY)  ## run the tests (SLOW=1: also those that are left to CI)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/browser $(if $(SLOW),,-m "not slow") $(ARGS)
 
 test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-colab: $(READY)  ## run each notebook as Colab would, from nothing (NOTEBOOKS="01_backprop ..." only those)
 	@$(BIN)/python book/_tools/colab.py $(NOTEBOOKS)
+
+verify: $(READY)  ## compute every verdict again from data/ and test a sample of recorded thetas again
+	@$(BIN)/python -m symla_lite.verify $(ARGS)
 
 pdf: book  ## print the book into one PDF (needs a Chromium)
 	@$(BIN)/python book/_tools/pdf.py _build/html _build/book.pdf

@@ -2,343 +2,92 @@
 
 Otter runs a submission and its tests in one process, where an answer can reach whatever judges it:
 NumPy's comparisons, the tests' files, the expected numbers on the call stack. Here the two are
-apart. `Plugin` replaces the submission by a notebook that starts a second process, the worker, and
-gives the tests stand-ins for the functions that were handed in. A stand-in sends its arguments to
-the worker and brings back what the function made of them. So an answer sees inputs and nothing
-else, and all that it can do for its points is to return the right numbers. The worker refuses
-cells that reach for files or for Python's machinery, and cannot write outside its folder or start
-programs. That keeps honest students from accidents and most others from mischief; it is no wall
-against an expert, as the two processes have one user.
-
-What travels is data (JSON and raw arrays, never a pickle), and functions as handles: a test may
-pass a function to an answer, and an answer may return one.
-
-This file is plugin, client and worker, because it travels into the autograder package as one file.
-It needs NumPy; the worker needs whatever the answers import.
+apart. `Answers` starts a worker (see `worker`) behind a door that `jail` closes, has it run the
+notebook's cells, and gives the tests stand-ins for the functions that were handed in: a stand-in
+sends its arguments to the worker and brings back what the function made of them. `grade` uses it
+on this machine, and `Plugin` does in Otter's container, where it replaces the submission by a
+notebook that starts a worker.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import io
 import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import jail
+import rules
+from worker import AnswerError, Gone, Late, Peer, Remote
 
 SETTINGS = "grading.json"
 """What an autograder package says about its assignment; `build.py` writes it."""
 
+START_UP = 180.0
+"""Seconds for a worker to start and to import what it needs, on a busy machine."""
 
-class AnswerError(Exception):
-    """An answer that cannot be asked: it is missing, raised an error, or took too long."""
+OWN_FILES = {".npz", ".npy", ".json", ".csv", ".safetensors"}
+"""Files that may come with a notebook: data."""
 
+MOST = 2**25
+"""Bytes that they may have together."""
 
-class Gone(Exception):
-    """The other side has ended."""
+TRUSTED = "COURSEWORK_TRUSTED"
+"""This environment variable allows grading on a machine where nothing keeps answers apart."""
 
-
-class Late(Gone):
-    """The other side does not answer in time."""
-
-
-# What travels.
-
-
-def encode(value: Any, register: Callable[[Callable], int]) -> bytes:
-    """A message: its length, JSON, and the arrays' bytes.
-
-    Raises:
-        TypeError: something that does not travel.
-    """
-    buffers: list[bytes] = []
-
-    def plain(x):
-        if x is None or isinstance(x, (bool, int, float, str)):
-            return x
-        if isinstance(x, Remote):
-            return {"function": x.handle, "yours": True}
-        if isinstance(x, dict) and all(isinstance(key, str) for key in x):
-            return {"dict": {key: plain(item) for key, item in x.items()}}
-        if isinstance(x, (list, tuple)):
-            return {"tuple" if isinstance(x, tuple) else "list": [plain(item) for item in x]}
-        if callable(x):
-            return {"function": register(x), "yours": False}
-        if hasattr(x, "__array__"):
-            array = np.asarray(x)
-            if array.dtype.kind in "biuf":
-                buffers.append(np.ascontiguousarray(array).tobytes())
-                return {"array": array.dtype.str, "shape": array.shape}
-        raise TypeError(
-            f"{type(x).__name__} does not travel between answers and tests: give arrays, numbers, "
-            "text, or lists, tuples and dictionaries of them."
-        )
-
-    header = json.dumps(plain(value)).encode()
-    return b"".join([len(header).to_bytes(8, "big"), header, *buffers])
-
-
-def decode(message: bytes, mine: Callable[[int], Callable], theirs: Callable[[int], Any]) -> Any:
-    """The value of a message; `mine` and `theirs` turn handles into functions."""
-    start = 8 + int.from_bytes(message[:8], "big")
-    offset = start
-
-    def value(x):
-        nonlocal offset
-        if not isinstance(x, dict):
-            return x
-        if "array" in x:
-            dtype, shape = np.dtype(x["array"]), tuple(x["shape"])
-            array = np.frombuffer(message, dtype, int(np.prod(shape)), offset).reshape(shape).copy()
-            offset += array.nbytes
-            return array if shape else array[()]
-        if "function" in x:
-            return (mine if x["yours"] else theirs)(x["function"])
-        if "dict" in x:
-            return {key: value(item) for key, item in x["dict"].items()}
-        items = [value(item) for item in x.get("tuple", x.get("list"))]
-        return tuple(items) if "tuple" in x else items
-
-    return value(json.loads(message[8:start]))
-
-
-class Remote:
-    """A stand-in for a function on the other side."""
-
-    def __init__(self, peer: Peer, handle: int):
-        self.peer, self.handle = peer, handle
-
-    def __call__(self, *args, **kwargs):
-        return self.peer.guard(lambda: self.peer.ask(self.handle, args, kwargs))
-
-
-class Peer:
-    """One end of the wire. Either end may ask, also while it is being asked."""
-
-    def __init__(self, connection: Connection, guard: Callable = lambda question: question()):
-        self.connection, self.guard = connection, guard
-        self.functions: list[Callable] = []
-        self.deadline = float("inf")
-
-    def register(self, function: Callable) -> int:
-        self.functions.append(function)
-        return len(self.functions) - 1
-
-    def send(self, *message) -> None:
-        """Raises TypeError where the message does not travel, Gone where nobody is there."""
-        encoded = encode(list(message), self.register)
-        try:
-            self.connection.send_bytes(encoded)
-        except OSError:
-            raise Gone from None
-
-    def receive(self) -> list:
-        """Raises Late after the deadline, Gone where the other side has ended."""
-        left = self.deadline - time.monotonic()
-        try:
-            if not self.connection.poll(None if left == float("inf") else max(left, 0)):
-                raise Late
-            message = self.connection.recv_bytes()
-        except (EOFError, OSError):
-            raise Gone from None
-        return decode(message, self.functions.__getitem__, lambda handle: Remote(self, handle))
-
-    def ask(self, handle: int, args: Sequence, kwargs: dict) -> Any:
-        """Calls a function of the other side, serving its questions meanwhile.
-
-        Raises:
-            AnswerError: with what it raised there.
-        """
-        self.send("call", handle, list(args), kwargs)
-        while True:
-            what, *rest = self.receive()
-            if what == "value":
-                return rest[0]
-            if what == "error":
-                raise AnswerError(rest[0])
-            self.serve(*rest)
-
-    def serve(self, handle: int, args: Sequence, kwargs: dict) -> None:
-        """Answers one question of the other side."""
-        try:
-            self.send("value", self.functions[handle](*args, **kwargs))
-        except Gone:
-            raise
-        except Exception as error:
-            self.send("error", told(error))
-
-
-def told(error: BaseException) -> str:
-    """An error, and the line of the answer that raised it."""
-    if isinstance(error, AnswerError):
-        return str(error)
-    place, trace = "", error.__traceback__
-    while trace:
-        name = trace.tb_frame.f_code.co_filename
-        if name.startswith("cell "):
-            place = f" ({name}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place}"
-
-
-# What may run.
-
-MAGIC = re.compile(r"^\s*[%!]")
-FORBIDDEN = set(
-    "breakpoint compile delattr eval exec exit get_ipython getattr globals input locals open quit "
-    "setattr vars".split()
+NOT_APART = (
+    "This machine has neither another user nor a namespace to keep answers from the solutions: "
+    "grade as root, on Linux, or in Docker; or, where you trust whoever wrote them, with --trusted."
 )
-"""Built-in functions that no answer needs."""
-
-REACHES = set(
-    "builtins ctypes ctypeslib f2py importlib inspect os pathlib shutil socket subprocess sys "
-    "testing fromfile genfromtxt load loadtxt memmap open_memmap save savetxt savez "
-    "savez_compressed tofile f_back f_globals f_locals tb_frame gi_frame".split()
-)
-"""Modules and attributes by which a library leads to files, programs and call stacks."""
 
 
-def without_magics(source: str) -> str:
-    """The source with IPython's % and ! lines left out; the line numbers stay."""
-    if source.lstrip().startswith("%%"):
-        return ""
-    return "\n".join("" if MAGIC.match(line) else line for line in source.splitlines())
-
-
-def objections(source: str, imports: Sequence[str]) -> list[str]:
-    """Why a cell of the submission is not run; empty where it is.
-
-    Args:
-        source: its code.
-        imports: modules that answers may import; one brings its submodules.
-    """
-    try:
-        tree = ast.parse(without_magics(source))
-    except SyntaxError as error:
-        return [f"it is no Python: {error.msg}, line {error.lineno}"]
-
-    def reaching(name: str) -> bool:
-        return name.startswith("__") or name in REACHES
-
-    found = []
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            names = [f"{node.module or '.'}.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if not any(".".join(parts[:n]) in imports for n in range(1, len(parts) + 1)):
-                found.append(
-                    f"it imports {name}, and an answer here may import {', '.join(imports)} only"
-                )
-            elif any(reaching(part) for part in parts):
-                found.append(f"it imports {name}, which no answer needs")
-        if isinstance(node, ast.Name) and (node.id in FORBIDDEN or node.id.startswith("__")):
-            found.append(f"it uses {node.id}, which no answer needs")
-        if isinstance(node, ast.Attribute) and reaching(node.attr):
-            found.append(f"it reaches for {node.attr}, which no answer needs")
-    return found
-
-
-def plan(notebook: dict, settings: dict) -> list[dict]:
-    """What the worker runs of a submission: `{"name", "source"}` or `{"name", "refused"}` a cell.
+def plan(notebook: dict, settings: Mapping[str, Any]) -> list[dict]:
+    """What the worker runs of a submission, `{"name", "source"}` a cell, and what is to be said of
+    it, `{"name", "refused"}`.
 
     A cell that was handed out and comes back unchanged runs as it was handed out, or not at all if
-    grading has no use for it. Any other code cell is the student's.
+    grading has no use for it. Any other code cell is the student's. One that was handed out and
+    does not come back is run first; instruments run again at the end, so that they are what the
+    tests take them for.
     """
-    given = {cell["source"].strip(): cell["skip"] for cell in settings["given"]}
-    cells = []
-    for number, cell in enumerate(notebook["cells"], start=1):
-        source = "".join(cell["source"])
+    given = {cell["source"].strip(): cell for cell in settings["given"]}
+    made, back = [], set()
+    for number, cell in rules.cells(notebook):
+        source = cell["source"]
         if cell["cell_type"] != "code" or not source.strip():
             continue
-        made = {"name": f"cell {number}"}
+        name = f"cell {number}"
         if source.strip() in given:
-            if given[source.strip()]:
-                continue
-        elif found := objections(source, settings["imports"]):
-            cells.append(made | {"refused": found[0]})
+            back.add(source.strip())
+            if not given[source.strip()]["skip"]:
+                made.append({"name": name, "source": source})
             continue
-        cells.append(made | {"source": without_magics(source)})
-    return cells
-
-
-# The worker.
-
-
-STARTS = {"os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "subprocess.Popen"}
-CHANGES = set(
-    "os.chmod os.chown os.link os.mkdir os.remove os.rename os.rmdir os.symlink os.truncate".split()
-)
-TWO_PATHS = {"os.link", "os.rename", "os.symlink"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-
-def fence(folder: str) -> None:
-    """Forbids this process for good to start programs, and to change files outside of `folder`."""
-    home = os.path.realpath(folder)
-
-    def inside(path: Any) -> bool:
-        if not isinstance(path, (str, bytes, os.PathLike)):
-            return True  # a file that is open already
-        real = os.path.realpath(os.fsdecode(path))
-        return real == os.devnull or os.path.commonpath([real, home]) == home
-
-    def guard(event: str, args: tuple) -> None:
-        if event in STARTS:
-            raise PermissionError("An answer may not start programs.")
-        writes = event == "open" and isinstance(args[2], int) and args[2] & WRITING
-        if (writes and not inside(args[0])) or (
-            event in CHANGES and not all(map(inside, args[: 1 + (event in TWO_PATHS)]))
-        ):
-            raise PermissionError("An answer may not change files.")
-
-    sys.addaudithook(guard)
-
-
-def work(connection: Connection) -> None:
-    """Runs the cells that it is sent, says what came of them, and serves questions."""
-    fence(os.getcwd())
-    peer = Peer(connection)
-    (cells,) = peer.receive()
-    scope: dict[str, Any] = {"__name__": "answers"}
-    trouble = []
-    for cell in cells:
-        try:
-            exec(compile(cell["source"], cell["name"], "exec"), scope)
-        except BaseException as error:
-            trouble.append(told(error))
-    functions = {
-        name: value
-        for name, value in scope.items()
-        if not name.startswith("_") and callable(value) and not isinstance(value, type)
-    }
-    peer.send(trouble, functions, scope.__getitem__)
-    while True:
-        try:
-            _, *question = peer.receive()
-            peer.serve(*question)
-        except Gone:
-            return
-
-
-# The tests' side.
-
-PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
-"""What the worker sees of the environment."""
+        if rules.ASSIGNMENT.search(source) and "otter" in source:
+            continue  # another set-up cell, of an earlier hand-out
+        found = rules.objections(source, settings["imports"])
+        if found:
+            made.append({"name": name, "refused": found[0]})
+        with contextlib.suppress(SyntaxError):
+            made.append({"name": name, "source": rules.plain(source)})
+    absent = [
+        {"name": "a cell of the hand-out", "source": source}
+        for source, cell in given.items()
+        if source not in back and not cell["skip"]
+    ]
+    last = [
+        {"name": "the instruments", "source": source}
+        for source, cell in given.items()
+        if cell.get("last")
+    ]
+    return absent + made + last
 
 
 class Answers:
@@ -346,58 +95,100 @@ class Answers:
 
     Args:
         cells: what `plan` made of it.
-        seconds: a limit for running all cells, and for each question of a test.
+        seconds: a limit for each cell and for each question of a test. All together take no more
+            than twice this: after each of them the limit is at most half of what is left.
+        modules: what the worker imports before its door is closed.
+        reserved: what answers may not import.
+        files: what lies in the worker's folder, by path.
+
+    Raises:
+        RuntimeError: no worker starts, or nothing would keep it apart.
     """
 
-    def __init__(self, cells: Sequence[dict], seconds: float):
-        self.cells, self.seconds = cells, seconds
-        self.refused = [
-            f"{c['name']} was not run: {c['refused']}." for c in cells if "refused" in c
-        ]
+    def __init__(
+        self,
+        cells: Sequence[dict],
+        seconds: float,
+        modules: Sequence[str] = ("numpy",),
+        reserved: Sequence[str] = (),
+        files: Mapping[str, bytes] | None = None,
+    ):
+        self.cells = [dict(cell) for cell in cells if "source" in cell]
+        self.seconds, self.left = seconds, 2 * seconds
+        self.modules, self.reserved, self.files = list(modules), list(reserved), files
+        self.refused = [f"{c['name']}: {c['refused']}." for c in cells if "refused" in c]
+        self.slow: list[str] = []
         self.trouble: list[str] = []
         self.functions: dict[str, Remote] = {}
         self.value: Callable[[str], Any] = lambda name: None
-        self.process: subprocess.Popen | None = None
-        self.dead = ""
+        self.worker: jail.Worker | None = None
+        if not jail.way() and not os.environ.get(TRUSTED):
+            raise RuntimeError(NOT_APART)
         self.start()
 
-    def start(self) -> None:
-        """Starts the worker and has it run the cells."""
-        ours, theirs = socket.socketpair()
-        self.folder = tempfile.TemporaryDirectory(prefix="answers-")
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).resolve()), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            cwd=self.folder.name,
-            env=environment
-            | dict.fromkeys(("HOME", "TMPDIR"), self.folder.name)
-            | {"MPLBACKEND": "agg"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        theirs.close()
-        self.peer = Peer(Connection(ours.detach()), self.guarded)
+    @property
+    def limit(self) -> float:
+        """Seconds that the next cell or question may take."""
+        return min(self.seconds, self.left / 2)
+
+    @contextlib.contextmanager
+    def timed(self):
+        """Gives the worker the limit for what follows, and counts what it used of it."""
+        began = time.monotonic()
+        self.peer.deadline = began + self.limit
         try:
-            self.peer.deadline = time.monotonic() + self.seconds
-            self.peer.send([cell for cell in self.cells if "source" in cell])
-            self.trouble, self.functions, self.value = self.peer.receive()
-        except Late:
-            self.close()
-            self.dead = f"Running the notebook's cells takes more than {self.seconds:g} seconds."
-        except Gone:
-            self.close()
-            self.dead = "The notebook's cells ended the process that ran them."
+            yield
+        finally:
+            self.left = max(self.left - (time.monotonic() - began), 0.0)
+
+    def start(self) -> None:
+        """Starts the worker and has it run the cells; a statement that takes too long, or that ends
+        the process, is left out from then on, and those before and behind it are kept."""
+        while True:
+            self.worker = jail.start(self.files)
+            self.peer = Peer(self.worker.wire, self.guarded)
+            try:
+                self.peer.deadline = time.monotonic() + START_UP
+                self.peer.send(self.cells, self.modules, self.reserved)
+                if self.peer.receive() != ["begun"]:
+                    raise Gone
+            except Gone:
+                self.close()
+                raise RuntimeError("The process for the answers does not start.") from None
+            self.trouble = []
+            cell, at, limit = None, None, self.limit
+            try:
+                for each in self.cells:
+                    cell, at = each, None
+                    what, said = "at", None
+                    while what == "at":
+                        at, limit = said, self.limit
+                        with self.timed():
+                            what, said = self.peer.receive()
+                    if what != "ran" or not isinstance(said, list):
+                        raise Gone
+                    self.trouble += map(str, said)
+                cell = None
+                with self.timed():
+                    _, self.functions, self.value = self.peer.receive()
+                return
+            except (Gone, ValueError) as error:
+                self.close()
+                if cell is None or not isinstance(at, int):
+                    self.functions = {}
+                    return
+                cell.setdefault("skip", []).append(at)
+                why = f"takes more than {limit:.3g} seconds"
+                if not isinstance(error, Late):
+                    why = "ended the process that it ran in"
+                line = line_of(cell["source"], at)
+                self.slow.append(f"{cell['name']}, line {line}, {why}, and is left out.")
 
     def close(self) -> None:
         """Ends the worker."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-            self.peer.connection.close()
-            self.folder.cleanup()
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
 
     def guarded(self, question: Callable[[], Any]) -> Any:
         """Puts a question to the worker within the limit; one that breaks it costs the worker its
@@ -406,28 +197,24 @@ class Answers:
         Raises:
             AnswerError: no answer.
         """
-        self.peer.deadline = time.monotonic() + self.seconds
+        limit = self.limit
         try:
-            return question()
+            with self.timed():
+                return question()
         except Late:
             self.close()
-            raise AnswerError(f"No answer within {self.seconds:g} seconds.") from None
+            raise AnswerError(f"No answer within {limit:.3g} seconds.") from None
         except Gone:
             self.close()
             raise AnswerError("The answer ended the process that it ran in.") from None
 
+    def why(self) -> str:
+        """What went wrong with the cells, for somebody who looks for a function."""
+        return " ".join(self.slow + self.refused + self.trouble)
+
     def stand_in(self, name: str) -> Callable:
         """A stand-in for the function of this name, which says so where there is none."""
-
-        def ask(*args, **kwargs):
-            if self.process is None and not self.dead:
-                self.start()
-            if self.dead or name not in self.functions:
-                why = self.dead or " ".join(self.refused + self.trouble) or "No cell defines it."
-                raise AnswerError(f"There is no function {name}. {why}")
-            return self.functions[name](*args, **kwargs)
-
-        return ask
+        return StandIn(self, name)
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
         """What the tests find under these names of the notebook: a stand-in for a function, or the
@@ -435,10 +222,76 @@ class Answers:
         found = {}
         for name in wanted:
             found[name] = self.stand_in(name)
-            if self.process is not None and name not in self.functions:
+            if self.worker is not None and name not in self.functions:
                 with contextlib.suppress(AnswerError):
                     found[name] = self.value(name)
         return found
+
+
+def line_of(source: str, number: int) -> int:
+    """The line of a cell's statement; 1 where there is none such."""
+    try:
+        return ast.parse(source).body[number].lineno
+    except (SyntaxError, IndexError):
+        return 1
+
+
+class StandIn:
+    """A function of the submission, which may have to be started again."""
+
+    def __init__(self, answers: Answers, name: str):
+        self.answers, self.name = answers, name
+
+    def function(self) -> Remote:
+        one = self.answers
+        if one.worker is None and one.functions:
+            if one.limit < one.seconds / 50:
+                raise AnswerError(f"The {2 * one.seconds:g} seconds of the notebook are used up.")
+            one.start()
+        if self.name not in one.functions:
+            raise AnswerError(
+                f"There is no function {self.name}. {one.why() or 'No cell defines it.'}"
+            )
+        return one.functions[self.name]
+
+    def __call__(self, *args, **kwargs):
+        return self.function()(*args, **kwargs)
+
+    def observe(self, *args):
+        """See `worker.Remote.observe`."""
+        return self.function().observe(*args)
+
+
+def answers_to(
+    notebook: dict, settings: Mapping[str, Any], wheel: bytes = b"", own: Mapping[str, bytes] = {}
+) -> Answers:
+    """A submission's answers.
+
+    Args:
+        notebook: what was handed in.
+        settings: of its assignment; see `build.grading`.
+        wheel: the package, where answers may import it.
+        own: data files that were handed in with it.
+    """
+    cells = plan(notebook, settings)
+    text = "\n".join(cell.get("source", "") for cell in cells)
+    allowed = {name.partition(".")[0] for name in settings["imports"]} | set(rules.ALWAYS)
+    modules = [name for name in sorted(allowed) if re.search(rf"\b{name}\b", text)]
+    modules = [name for name in modules if name not in ("symla_lite", "typing_extensions")]
+    files = {name: content for name, content in own.items() if Path(name).suffix in OWN_FILES}
+    if sum(map(len, files.values())) > MOST:
+        files = {}
+    if wheel and "symla_lite" in allowed:
+        modules += ["jax", "haiku", "optax"]
+        with zipfile.ZipFile(io.BytesIO(wheel)) as packed:
+            files |= {f"package/{name}": packed.read(name) for name in packed.namelist()}
+    return Answers(
+        cells,
+        settings["seconds"],
+        ["numpy", *dict.fromkeys(x for x in modules if x != "numpy")],
+        rules.reserved(settings["imports"]),
+        files,
+    )
 
 
 # Otter's side.
@@ -451,25 +304,31 @@ class Plugin:
         pass
 
     def before_grading(self, config) -> None:
-        """Leaves nothing of the submission in its folder but the notebook, so that no file of a
-        submission is taken for one of the grader's."""
+        """Leaves nothing of the submission in its folder but the notebook and data, so that no file
+        of a submission is taken for one of the grader's; and hides what lies around it."""
         keep = {"__init__.py", "tests", *json.loads(Path(SETTINGS).read_text("utf-8"))["files"]}
         for path in Path.cwd().iterdir():
-            if path.name in keep or path.suffix == ".ipynb":
+            if path.name in keep or path.suffix == ".ipynb" or path.suffix in OWN_FILES:
                 continue
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+        container = Path("/autograder")
+        jail.hide([Path.cwd(), *(container / x for x in ("source", "submission", "results"))])
 
     def before_execution(self, submission):
         """The notebook that is run in the submission's place."""
         from nbformat import v4
 
-        settings = json.loads(Path(SETTINGS).read_text("utf-8"))
-        cells = plan(submission, settings)
+        wheels = [str(path.resolve()) for path in Path.cwd().glob("*.whl")]
+        own = [p.name for p in Path.cwd().iterdir() if p.suffix in OWN_FILES and p.name != SETTINGS]
         code = (
             f"import json, sys\nsys.path.insert(0, {str(Path(__file__).resolve().parent)!r})\n"
-            "from apart import Answers\n"
-            f"_answers = Answers(json.loads({json.dumps(cells)!r}), {settings['seconds']})\n"
-            f"globals().update(_answers.names({settings['names']}))"
+            "from pathlib import Path\nimport apart\n"
+            f"_own = {{name: Path(name).read_bytes() for name in {own!r}}}\n"
+            f"_wheel = Path({wheels[0]!r}).read_bytes()\n"
+            f"_settings = json.loads(Path({SETTINGS!r}).read_text('utf-8'))\n"
+            f"_notebook = json.loads({json.dumps(dict(submission))!r})\n"
+            "_answers = apart.answers_to(_notebook, _settings, _wheel, _own)\n"
+            "globals().update(_answers.names(_settings['names']))"
         )
         return v4.new_notebook(
             cells=[v4.new_code_cell(code)], metadata={"kernelspec": dict(KERNEL)}
@@ -477,7 +336,3 @@ class Plugin:
 
 
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
-
-
-if __name__ == "__main__":
-    work(Connection(int(sys.argv[1])))

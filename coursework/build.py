@@ -12,10 +12,15 @@ test says who sees it and what it is worth: `# Public, 1 point`. With "manual": 
 break a reader gives the points, and the solution is a text behind `+++ {"solution": true}`. A code
 cell tagged `not-graded` is the student's to run and no use to grading.
 
-In the front matter, `coursework` holds `imports`, what an answer may import; `seconds`, how long
-it may take; `package`, whether students need symla_lite; `files`, what else of this folder travels
-with the notebook; and `vary`, conventions that a variant chooses among: `{{ NAME }}` in the master
-becomes the first of its values, or, with --variant, another one, which the variant's name decides.
+cell tagged `instruments` is run again behind the student's cells, as the tests rely on it.
+
+In the front matter, `coursework` holds `imports`, what an answer may import beside NumPy, SciPy,
+matplotlib and Python's own modules; `seconds`, how long it may take; `package`, whether students
+need symla_lite; `files`, what else of this folder travels with the notebook; `hand_in`, data files
+that may be handed in; and `vary`, conventions that a variant chooses among: `{{ NAME }}` in the
+master becomes the public value, or, with --variant, another one, which the variant's name decides.
+A convention is a list of values, the first public; or `shuffle: [f, i, o, g]`, whose variants have
+another order with nothing in its place; or `from: 0.2, to: 3, step: 0.1, public: 1`, a number.
 `{{ file.key }}` is a number of `file.json` in this folder.
 """
 
@@ -24,7 +29,9 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import itertools
 import json
+import operator
 import re
 import shutil
 import subprocess
@@ -37,6 +44,7 @@ from typing import Any, NamedTuple
 
 import guide
 import jupytext
+import rules
 import yaml
 from nbformat import NotebookNode, v4
 
@@ -47,32 +55,63 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The time in a zip file, so that the same sources give the same bytes."""
 
 SETUP = """\
-# Set-up: unpacks what came with this notebook, takes or installs what it needs, starts the checks.
-import importlib.util
-import subprocess
+# Set-up: finds or unpacks what came with this notebook, installs what is missing.
 import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
-if Path("{name}.zip").exists() and not Path("tests").exists():  # on Colab, upload the zip file
-    zipfile.ZipFile("{name}.zip").extractall()
-needed = {{"otter": ["otter-grader>=7,<8"], "symla_lite": [str(x) for x in Path().glob("*.whl")]}}
-absent = [name for name in needed if not importlib.util.find_spec(name)]
-missing = [package for name in absent for package in needed[name]]
-if missing:  # jax stays as it is
-    here = [name for name in ("jax", "jaxlib") if importlib.util.find_spec(name)]
-    kept = [f"{{name}}=={{metadata.version(name)}}" for name in here]
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing, *kept], check=True)
+ASSIGNMENT = "{name}"
+files, packed = Path(f"{{ASSIGNMENT}}_files"), Path(f"{{ASSIGNMENT}}.zip")
+if packed.exists():  # on Colab, upload it beside the notebook; a newer one replaces what is here
+    with zipfile.ZipFile(packed) as archive:
+        for name in archive.namelist():
+            if name.startswith(f"{{ASSIGNMENT}}/{{files}}/") and not name.endswith("/"):
+                path = Path(name).relative_to(ASSIGNMENT)
+                if not path.exists() or path.read_bytes() != archive.read(name):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(archive.read(name))
+if not files.exists():
+    raise FileNotFoundError(
+        f"There is no {{files}} here: put {{packed}} beside this notebook and run this cell again."
+    )
+sys.path[:0] = [str(files.resolve())]
+for module in ("checks", "rules", "observe"):
+    sys.modules.pop(module, None)
 import checks
-import otter
 
-grader = otter.Notebook(tests_dir="tests")
+grader = checks.grader(ASSIGNMENT)
+"""
+
+READY = """\
+## Ready to hand in?
+
+Save the notebook, and run this cell. It says what grading would say of your cells, and which checks
+fail. Then hand in the notebook, `{name}.ipynb`{data}.
+"""
+
+ENVIRONMENT = """\
+#!/usr/bin/env bash
+# What grading {name} needs, and no more: no browser, no LaTeX, no second Python distribution.
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install -y --no-install-recommends ca-certificates curl
+curl -LsSf https://astral.sh/uv/install.sh | env UV_INSTALL_DIR=/usr/local/bin sh
+export UV_PYTHON_INSTALL_DIR=/opt/python
+uv venv --seed --python 3.12 /opt/grading
+uv pip install --python /opt/grading/bin/python -r /autograder/source/requirements.txt
+"""
+
+RUN = """\
+#!/usr/bin/env bash
+/opt/grading/bin/python /autograder/source/run_otter.py
 """
 
 RUN_OTTER = '''\
 """Runs Otter's grading with what this package brings: on Gradescope and in `otter grade`."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,15 +129,25 @@ if not METADATA.exists() or not METADATA.read_text().strip():
 from otter.run.run_autograder import main  # noqa: E402
 
 if __name__ == "__main__":
+    results = SOURCE.parent / "results"
+    board = results / "leaderboard.json"
+    os.environ["COURSEWORK_LEADERBOARD"] = str(board)
     main(str(SOURCE.parent))
+    if board.exists() and (results / "results.json").exists():
+        scores = json.loads(board.read_text())
+        made = json.loads((results / "results.json").read_text())
+        made["leaderboard"] = [
+            {"name": name, "value": value, "order": "asc"} for name, value in scores.items()
+        ]
+        (results / "results.json").write_text(json.dumps(made))
 '''
 
 RULES = """\
-**How this is graded.** Your cells run in a process of their own, and the grader asks your functions
-questions: keep their names and their arguments. They may import {imports}, and nothing else. A cell
-that imports more, or that reaches for files or for Python's own machinery (`open`, `eval`,
-`getattr`, names with two underscores), is left out, and the grader says so. An answer has
-{seconds} seconds. Hand in this notebook, `{name}.ipynb`; no other file is read."""
+**How this is graded.** Your cells run in a process of their own, from top to bottom, and the grader
+asks your functions questions: keep their names and their arguments. They may import {imports}
+and Python's own modules. There is no network, no keyboard and no other file{files}; a line that
+needs one of them fails alone, and the grader says so. A cell and an answer have {seconds} seconds
+each, and the whole notebook twice as many. Hand in this notebook, `{name}.ipynb`."""
 
 TEST_HEADER = re.compile(r"# (Public|Hidden), (\d+) points?\n")
 
@@ -157,7 +206,8 @@ class Master(NamedTuple):
         """The sources of code cells that carry one of these tags, or none of its own (`given`)."""
 
         def kind(cell):
-            return next((x for x in ("solution", "test", "not-graded") if x in tags(cell)), "given")
+            names = ("solution", "test", "not-graded", "instruments")
+            return next((x for x in names if x in tags(cell)), "given")
 
         return [c.source for c in self.cells if c.cell_type == "code" and kind(c) in kinds]
 
@@ -169,6 +219,22 @@ def tags(cell: NotebookNode) -> list[str]:
 def masters() -> list[Path]:
     """The sources of the assignments."""
     return sorted(HERE.glob("[0-9][0-9]_*.md"))
+
+
+def values_of(convention: list | dict) -> list:
+    """The values of a convention, the public one first."""
+    if isinstance(convention, list):
+        return convention
+    if "shuffle" in convention:
+        parts, join = convention["shuffle"], convention.get("join", ", ")
+        others = [x for x in itertools.permutations(parts) if all(map(operator.ne, x, parts))]
+        return [join.join(x) for x in (parts, *others)]
+    first, last, step = (convention[key] for key in ("from", "to", "step"))
+    steps = range(round((last - first) / step) + 1)
+    numbers = [float(f"{first + step * n:.6g}") for n in steps]
+    numbers = [int(x) if isinstance(step, int) else x for x in numbers]
+    public = convention["public"]
+    return [public, *(x for x in numbers if abs(x - public) > convention.get("apart", step) / 2)]
 
 
 def choose(values: list, name: str, variant: str) -> Any:
@@ -192,7 +258,7 @@ def read(path: Path, variant: str = "") -> Master:
     settings = yaml.safe_load(front).pop("coursework")
     chosen: dict[str, Any] = {}
     for name, values in settings.get("vary", {}).items():
-        value = choose(values, name, variant)
+        value = choose(values_of(values), name, variant)
         together = value if isinstance(value, dict) else {"": value}
         chosen |= {f"{name}.{key}".strip("."): item for key, item in together.items()}
     for file in HERE.glob("*.json"):
@@ -242,12 +308,33 @@ def otter_master(master: Master) -> NotebookNode:
             close(0)
         cells.append(made)
         if number == 0:
-            settings = master.settings | {"imports": ", ".join(master.settings["imports"])}
             cells.append(v4.new_code_cell(SETUP.format(name=master.name)))
-            cells.append(v4.new_markdown_cell(RULES.format(name=master.name, **settings)))
+            cells.append(v4.new_markdown_cell(rules_text(master)))
     close(0)
+    data = data_files(master)
+    end = READY.format(
+        name=master.name, data=f", and beside it {data} if you have it" if data else ""
+    )
+    cells += [v4.new_markdown_cell(end), v4.new_code_cell("grader.ready()")]
     kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
     return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def data_files(master: Master) -> str:
+    """What may be handed in beside a notebook."""
+    return " and ".join(f"`{name}`" for name in master.settings.get("hand_in", []))
+
+
+def rules_text(master: Master) -> str:
+    """What a student is told of the grading."""
+    names = dict.fromkeys([*master.settings["imports"], *rules.ALWAYS])
+    data = data_files(master)
+    return RULES.format(
+        name=master.name,
+        imports=", ".join(name for name in names if name != "typing_extensions"),
+        seconds=master.settings["seconds"],
+        files=f" but {data}" if data else "",
+    )
 
 
 def otter_config(master: Master) -> dict[str, Any]:
@@ -267,7 +354,7 @@ def otter_config(master: Master) -> dict[str, Any]:
 
 def companions(master: Master) -> list[str]:
     """The files of this folder that travel with a notebook."""
-    return ["checks.py", *master.settings.get("files", [])]
+    return ["checks.py", "rules.py", "observe.py", *master.settings.get("files", [])]
 
 
 def otter_test(source: str) -> str:
@@ -292,20 +379,33 @@ def student_notebook(made: dict) -> dict:
 
 
 def grading(master: Master, notebook: dict, files: list[str]) -> dict[str, Any]:
-    """What the plugin is told; see `apart`."""
-    skipped = [*master.code("not-graded"), SETUP.format(name=master.name)]
-    skip = {source.strip() for source in skipped}
-    given = {source.strip() for source in master.code("given")} | skip
+    """What grading is told of an assignment; see `apart` and `grade`."""
+    skip = {source.strip() for source in master.code("not-graded")}
+    skip |= {SETUP.format(name=master.name).strip(), "grader.ready()"}
+    last = {source.strip() for source in master.code("instruments")}
+    given = {source.strip() for source in master.code("given")} | skip | last
     sources = ("".join(c["source"]).strip() for c in notebook["cells"] if c["cell_type"] == "code")
+    headings = {
+        re.search(r"^## .+$", cell.source, re.MULTILINE)[0].strip(): cell.metadata["question"]
+        for cell in master.cells
+        if cell.metadata.get("question")
+    }
     return {
+        "name": master.name,
         "imports": master.settings["imports"],
         "seconds": master.settings["seconds"],
         "names": master.names,
         "files": files,
+        "manual": {x.name: x.points for x in master.questions if x.manual},
+        "headings": headings,
         "given": [
-            {"source": source, "skip": source in skip or source.startswith("grader.check(")}
+            {
+                "source": source,
+                "skip": source in skip or source.startswith("grader."),
+                "last": source in last,
+            }
             for source in sources
-            if source in given or source.startswith("grader.check(")
+            if source in given or source.startswith("grader.")
         ],
     }
 
@@ -351,44 +451,67 @@ def build(path: Path, out: Path, package: Path, variant: str = "") -> None:
         notebook.write_text(v4.writes(otter_master(master)), "utf-8")
         for name in companions(master):
             shutil.copy(HERE / name, work)
-        (work / "requirements.txt").write_text("\n".join(grading_requirements()) + "\n")
+        (work / "requirements.txt").write_text("\n".join(grading_requirements(master)) + "\n")
         (work / "made").mkdir()
         assign(str(notebook), str(work / "made"), no_run_tests=True, no_pdfs=True)
         student, graded = work / "made" / "student", work / "made" / "autograder"
         handed_out = student_notebook(json.loads((student / notebook.name).read_text("utf-8")))
         solved = student_notebook(json.loads((graded / notebook.name).read_text("utf-8")))
-
-        text = json.dumps(handed_out, indent=1, ensure_ascii=False) + "\n"
-        files = {notebook.name: text.encode()}
-        files |= {name: (HERE / name).read_bytes() for name in companions(master)}
-        for test in (student / "tests").glob("*.py"):
-            files[f"tests/{test.name}"] = test.read_bytes()
-        if master.settings.get("package"):
-            files[package.name] = package.read_bytes()
-        for name, content in files.items():
-            (target / "student" / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / "student" / name).write_bytes(content)
-        write_zip(target / f"{master.name}.zip", files)
-        text = json.dumps(solved, indent=1, ensure_ascii=False) + "\n"
-        (target / f"{master.name}-solution.ipynb").write_text(text, "utf-8")
-
+        tests = {test.name: test.read_text("utf-8") for test in (student / "tests").glob("*.py")}
         (made,) = graded.glob("*.zip")
         with zipfile.ZipFile(made) as old:
             inside = {name: old.read(name) for name in old.namelist()}
-    ours = {name: (HERE / name).read_bytes() for name in ("apart.py", *companions(master))}
-    ours[package.name] = package.read_bytes()
-    settings = grading(master, handed_out, [*ours, "grading.json"])
-    ours["grading.json"] = (json.dumps(settings, indent=1) + "\n").encode()
+
+    settings = grading(master, handed_out, [])
+    about = {key: settings[key] for key in ("name", "imports", "seconds", "names")}
+    about["given"] = [cell["source"] for cell in settings["given"]]
+    folder = f"{master.name}_files"
+    files = {notebook.name: as_json(handed_out)}
+    files |= {f"{folder}/{name}": (HERE / name).read_bytes() for name in companions(master)}
+    files[f"{folder}/about.json"] = as_json(about)
+    for name, text in tests.items():  # Otter itself stays with the grader
+        text = text.replace("from otter.test_files import", "from checks import")
+        files[f"{folder}/tests/{name}"] = text.encode()
+    if master.settings.get("package"):
+        files[f"{folder}/{package.name}"] = package.read_bytes()
+    for name, content in files.items():
+        (target / "student" / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / "student" / name).write_bytes(content)
+    write_zip(target / f"{master.name}.zip", {f"{master.name}/{x}": files[x] for x in files})
+    (target / f"{master.name}-solution.ipynb").write_bytes(as_json(solved))
+
+    names = (*GRADER, *companions(master))
+    ours = {name: (HERE / name).read_bytes() for name in names} | {
+        package.name: package.read_bytes()
+    }
+    ours["grading.json"] = as_json(settings | {"files": [*ours, "grading.json"]})
     inside |= {f"files/{name}": content for name, content in ours.items()}
     inside["run_otter.py"] = RUN_OTTER.encode()
+    inside["setup.sh"] = ENVIRONMENT.format(name=master.name).encode()
+    inside["run_autograder"] = RUN.encode()
+    inside["requirements.txt"] = ("\n".join(grading_requirements(master)) + "\n").encode()
+    inside["environment.yml"] = b"# not used: see setup.sh\n"
     write_zip(target / f"{master.name}-autograder.zip", inside)
 
 
-def grading_requirements() -> list[str]:
-    """What the grader's image installs: symla_lite's own needs, in the versions of the lock."""
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
+GRADER = ("apart.py", "worker.py", "jail.py")
+"""The files of this folder that are the grader's alone."""
+
+
+def as_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def grading_requirements(master: Master) -> list[str]:
+    """What the grader's image installs: Otter, and what the assignment and its tests import, in the
+    versions of the lock."""
+    lock = (HERE / "requirements.lock").read_text("utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    names = [re.match(r"[\w.-]+", need)[0] for need in project["dependencies"]]
+    names = ["otter-grader", "ipykernel", "pypdf", "numpy", "scipy", "matplotlib", "tqdm"]
+    if set(rules.NEEDS_JAX + ("jax",)) & set(
+        re.findall(r"\w+", "\n".join(master.code("test", "given", "solution")))
+    ):
+        names += [re.match(r"[\w.-]+", need)[0] for need in project["dependencies"]]
     lines = re.findall(r"^([\w.-]+)(==[^\\\n]+)", lock, re.MULTILINE)
     return [f"{name}{pin.strip()}" for name, pin in lines if name in names]
 

@@ -19,6 +19,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from symla_lite import machine
+
 PAIRS = "pairs"
 """The mesh's only axis."""
 
@@ -48,7 +50,7 @@ def one_for_each_core() -> None:
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return  # somebody has chosen
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        jax.config.update("jax_num_cpu_devices", machine.cores())
 
 
 def cores_each() -> int:
@@ -58,7 +60,7 @@ def cores_each() -> int:
         return 0
     if "--xla_cpu_multi_thread_eigen=false" in os.environ.get("XLA_FLAGS", ""):
         return 1
-    return max(1, (os.cpu_count() or 1) // jax.local_device_count())
+    return max(1, machine.cores() // jax.local_device_count())
 
 
 def compiler_options() -> dict[str, int]:

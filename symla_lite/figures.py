@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from symla_lite.meta_testing import interval
+from symla_lite.meta_testing import Estimate, estimate, interval
 
 
 class Names(dict):
@@ -251,12 +251,16 @@ def with_interval(values: np.ndarray, digits: int = 2) -> str:
     """A mean and its 95% interval, as `mean [low, high]`.
 
     Args:
-        values: one figure for each lifetime, [seeds, lifetimes]; the bootstrap is
+        values: one figure for each lifetime, [seeds, lifetimes]; the interval is
             `meta_testing.interval`'s.
         digits: behind the point.
     """
-    low, high = interval(values, resamples=1000)
-    return f"{np.mean(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return bracketed(estimate(values), digits)
+
+
+def bracketed(found: Estimate, digits: int = 2) -> str:
+    """An estimate, as `mean [low, high]`."""
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
 def is_figure(entry: str) -> bool:
@@ -447,10 +451,8 @@ class Regret(NamedTuple):
 
 
 def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
-    """The curve of a recorded run, with bootstrap intervals after each of its parts.
-
-    The resampling is that of `meta_testing.interval`, seeds first and lifetimes within them, for
-    all parts at once.
+    """The curve of a recorded run, with intervals (`meta_testing.interval`) after each of its
+    parts.
 
     Args:
         mean: mean regret of each pull, [seeds, L].
@@ -466,24 +468,9 @@ def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
             f"The means have shape {mean.shape} and the parts {blocks.shape}: give [seeds, L] and "
             "[seeds, lifetimes, parts]."
         )
-    parts = blocks.shape[-1]
-    so_far = np.cumsum(blocks, axis=-1, dtype=np.float32).reshape(-1, parts)
-    tail = (1 - level) / 2
-    low, high = np.quantile(weights(*blocks.shape[:2]) @ so_far, [tail, 1 - tail], axis=0)
-    length = mean.shape[1]
-    pulls = np.linspace(0, length, parts + 1)[1:]
+    low, high = interval(np.cumsum(blocks, axis=-1, dtype=np.float32), level)
+    pulls = np.linspace(0, mean.shape[1], blocks.shape[-1] + 1)[1:]
     return Regret(np.cumsum(mean.mean(0)), pulls, low, high)
-
-
-@functools.lru_cache(maxsize=8)
-def weights(seeds: int, lifetimes: int, resamples: int = 1000) -> np.ndarray:
-    """Bootstrap weights of every lifetime, [resamples, seeds * lifetimes]; a row sums to 1."""
-    rng = np.random.default_rng(0)
-    total = np.zeros((resamples, seeds, lifetimes), np.float32)
-    for _ in range(seeds):
-        counts = rng.multinomial(lifetimes, np.full(lifetimes, 1 / lifetimes), size=resamples)
-        total[np.arange(resamples), rng.integers(seeds, size=resamples)] += counts
-    return total.reshape(resamples, -1) / (seeds * lifetimes)
 
 
 @styled
@@ -608,7 +595,7 @@ class Course(NamedTuple):
 def course(
     blocks: np.ndarray, length: int, parts: int | None = None, level: float = 0.95
 ) -> Course:
-    """How reward develops over a lifetime, with bootstrap intervals over seeds and lifetimes.
+    """How reward develops over a lifetime, with intervals over seeds and lifetimes.
 
     Args:
         blocks: each lifetime's reward summed over equal parts of it, [seeds, lifetimes, recorded].
@@ -631,11 +618,9 @@ def course(
         raise ValueError(
             f"{recorded} parts of a lifetime were recorded: parts={parts}, give a divisor of it."
         )
-    each = blocks.reshape(seeds * lifetimes, parts, -1).sum(-1) * (parts / length)
-    tail = (1 - level) / 2
-    low, high = np.quantile(weights(seeds, lifetimes) @ each, [tail, 1 - tail], axis=0)
+    each = blocks.reshape(seeds, lifetimes, parts, -1).sum(-1) * (parts / length)
     steps = (np.arange(parts) + 0.5) * length / parts
-    return Course(steps, each.mean(0), low, high)
+    return Course(steps, each.mean((0, 1)), *interval(each, level))
 
 
 @styled

@@ -5,12 +5,11 @@ machine was taken away in the middle of a run.
 """
 
 import math
-import os
 from pathlib import Path
 
 import jax
 
-from symla_lite import __version__, checkpoint, studies
+from symla_lite import __version__, checkpoint, machine, studies
 from symla_lite.studies import Scale, Study, results
 from symla_lite.studies.run import record_path
 
@@ -55,8 +54,7 @@ def folder() -> Path:
     """
     if DRIVE.is_dir():
         return DRIVE / "symla_lite"
-    root = Path(__file__).parents[1]
-    return (root if (root / "pyproject.toml").exists() else Path.cwd()) / "runs"
+    return (machine.ROOT if machine.is_clone() else Path.cwd()) / "runs"
 
 
 def advice(out: Path) -> str:
@@ -67,8 +65,8 @@ def advice(out: Path) -> str:
 
 
 def jobs() -> int:
-    """Trainings that run side by side: one for each CPU core, or one on an accelerator."""
-    return os.cpu_count() or 1 if jax.default_backend() == "cpu" else 1
+    """Trainings that run side by side: one for each CPU core granted, or one on an accelerator."""
+    return machine.cores() if jax.default_backend() == "cpu" else 1
 
 
 def work(study: Study, sized: Scale) -> dict[str, float]:

@@ -1,26 +1,27 @@
-"""SymLA: weights become small LSTMs that share theta and exchange messages.
+"""SymLA: the cells of VSML as an agent, which receives a reward and hears its own messages.
 
-Equation 9 and Algorithm 1 of the paper. Take a dense layer with A inputs and B outputs and put an
-LSTM with state h_ab in the place of each weight w_ab. Cell (a, b) receives what belongs to its
-input a (backward message and observation o_a), what belongs to its output b (forward message and
-previous action a_b), and what every cell receives (the reward). All cells have the same theta, so
-theta depends neither on the number of inputs and outputs nor on their order.
+Equation 9 and Algorithm 1 of the paper. In the place of each weight w_ab^(k) of a network with A
+inputs and B outputs stands an LSTM with a state h_ab^(k); all of them have the same theta (`vsml`).
+In Equation 6 a cell (a, b) of layer k hears what comes from the layers beside its own, m_fwd_a^(k)
+and m_bwd_b^(k). Equation 9 adds two things: the reward, and what its own layer has said before,
 
-The mathematics of a cell stands here twice: `textbook` reads as Equation 9, `fast` does less work
-for the same numbers. A test holds them together.
+    h_ab^(k) <- f_RNN(h_ab^(k), m_fwd_a^(k), m_bwd_b^(k), r, m_fwd_b^(k+1), m_bwd_a^(k-1)).    (9)
+
+The observation enters the first layer as m_fwd^(1), the previous action the last one as m_bwd^(K),
+and the logits leave it as the first entries of m_fwd^(K+1). So theta knows neither how many inputs,
+outputs and hidden units there are nor their order.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from symla_lite.learner import Input, Learner, Sizes, Theta, first_input
-from symla_lite.lstm import for_gates, through_gates, with_forget_bias
+from symla_lite import vsml
+from symla_lite.learner import Input, Learner, Sizes, State, Theta
+from symla_lite.vsml import Cells, Heard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,162 +31,76 @@ class Options:
     hidden: int
     message: int
     ticks: int
-    reduce: Literal["mean", "sum"]
+    reduce: vsml.Reduce
     exchange: Literal["step", "tick"]
     initial_std: float
     end_flag: bool
     forget_bias: float
 
 
-class SymLAState(NamedTuple):
-    """The states of all cells, and the messages that wait for the next step."""
+class Layer(NamedTuple):
+    """One layer of the agent: the states of its cells, and what they have said."""
 
-    h: jax.Array
-    """LSTM outputs h_ab, [A, B, N]."""
-    c: jax.Array
-    """LSTM memories c_ab, [A, B, N]."""
+    state: State
+    """h_ab^(k), an `hk.LSTMState` of two [A^(k), B^(k), N]."""
     m_fwd: jax.Array
-    """Forward messages, one at each output b, [B, M]."""
+    """m_fwd^(k+1), one message at each output b, [B^(k), M]."""
     m_bwd: jax.Array
-    """Backward messages, one at each input a, [A, M]."""
+    """m_bwd^(k-1), one message at each input a, [A^(k), M]."""
 
 
-class Heard(NamedTuple):
-    """What the cells receive in one tick."""
-
-    at_input: jax.Array
-    """Backward message and observation, [A, M + 1]."""
-    at_output: jax.Array
-    """Forward message and previous action, [B, M + 1]."""
-    everywhere: jax.Array
-    """Reward and, if wanted, end flag, [1] or [2]."""
-
-
-class Cells(NamedTuple):
-    """The parts of Equations 7 to 9 that theta decides, for all cells (a, b) at once."""
-
-    tick: Callable[[jax.Array, jax.Array, Heard], tuple[jax.Array, jax.Array]]
-    """f_RNN: `(h, c, heard) -> (h, c)`, [A, B, N] each (Equation 9)."""
-    forward: Callable[[jax.Array], jax.Array]
-    """f_m_fwd summed or averaged over a: `h -> m_fwd [B, M]` (Equation 7)."""
-    backward: Callable[[jax.Array], jax.Array]
-    """f_m_bwd summed or averaged over b: `h -> m_bwd [A, M]` (Equation 8)."""
-
-
-def textbook(options: Options) -> Cells:
-    """One cell, as Equation 9 has it, mapped over a and b. Call inside `hk.transform`."""
-    lstm = hk.LSTM(options.hidden, name="lstm")
-    to_fwd = hk.Linear(options.message, name="m_fwd")
-    to_bwd = hk.Linear(options.message, name="m_bwd")
-    reduce = {"mean": jnp.mean, "sum": jnp.sum}[options.reduce]
-
-    def cell(h, c, at_input, at_output, everywhere):
-        x = jnp.concatenate([at_input, at_output, everywhere])
-        _, state = lstm(x, hk.LSTMState(hidden=h, cell=c))
-        return state.hidden, state.cell
-
-    over_b = hk.vmap(cell, in_axes=(0, 0, None, 0, None), split_rng=False)
-    over_ab = hk.vmap(over_b, in_axes=(0, 0, 0, None, None), split_rng=False)
-    return Cells(
-        tick=lambda h, c, heard: over_ab(h, c, *heard),
-        forward=lambda h: reduce(to_fwd(h), axis=0),
-        backward=lambda h: reduce(to_bwd(h), axis=1),
-    )
-
-
-class Linear(NamedTuple):
-    """A linear map, x @ w + b."""
-
-    w: jax.Array
-    b: jax.Array
-
-
-class Weights(NamedTuple):
-    """theta, with the LSTM's weights cut by rows into what they are multiplied with."""
-
-    at_input: jax.Array
-    """[M + 1, 4 N]."""
-    at_output: jax.Array
-    """For what an output receives and, below it, what every cell receives (reward and, if wanted,
-    end flag) and the bias, [M + 3, 4 N] or [M + 4, 4 N]."""
-    h: jax.Array
-    """The recurrent weights, [N, 4 N]."""
-    m_fwd: Linear
-    """[N, M]."""
-    m_bwd: Linear
-    """[N, M]."""
-
-
-def cut(options: Options, theta: Theta | Weights) -> Weights:
-    """Prepares theta for the fast form; what is prepared stays as it is."""
-    if isinstance(theta, Weights):
-        return theta
-    w, b = for_gates(**theta["lstm/linear"])
-    at_input, at_output, h = jnp.split(w, [options.message + 1, w.shape[0] - options.hidden])
-    at_output = jnp.concatenate([at_output, b[None]])
-    return Weights(at_input, at_output, h, Linear(**theta["m_fwd"]), Linear(**theta["m_bwd"]))
-
-
-def fast(options: Options, weights: Weights) -> Cells:
-    """The same cells, with linear maps taken where there are fewest things to map.
-
-    The LSTM's input product splits into a part per input a and a part per output b, computed A + B
-    times and not A * B times. What every cell receives, and the bias, go with the outputs. The sum
-    (or mean) of linear read-outs is the read-out of the sum (or mean).
-    """
-
-    def tick(h, c, heard):
-        for_all = jnp.append(heard.everywhere, 1.0)
-        for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
-        at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
-        gates = (
-            (heard.at_input @ weights.at_input)[:, None]
-            + (at_output @ weights.at_output)[None, :]
-            + h @ weights.h
-        )
-        return through_gates(gates, c)
-
-    def read_out(linear, axis):
-        if options.reduce == "mean":
-            return lambda h: jnp.mean(h, axis=axis) @ linear.w + linear.b
-        return lambda h: jnp.sum(h, axis=axis) @ linear.w + h.shape[axis] * linear.b
-
-    return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
+SymLAState = tuple[Layer, ...]
+"""The agent's state: its layers k = 1 ... K."""
 
 
 def pass_messages(
-    cells: Cells, options: Options, state: SymLAState, x: Input
+    cells: Cells, options: Options, layers: SymLAState, x: Input
 ) -> tuple[jax.Array, SymLAState]:
-    """One step in the environment: `ticks` updates of all cells, and the exchange of messages.
+    """One step in the environment: Equation 9 for all layers, `ticks` times, and the exchange of
+    messages (Equations 7 and 8).
+
+    The layers take turns from the first to the last. Each hears the newest messages that there are:
+    from the layer before it those of this turn, from the layer behind it those of the turn before.
 
     Returns:
-        logits [B], the first entry of each forward message, and the new state.
+        logits [B], the first entry of each forward message of the last layer, and the new state.
     """
-    h, c, m_fwd, m_bwd = state
-    for tick in range(options.ticks):
-        heard = Heard(
-            at_input=jnp.concatenate([m_bwd, x.o[:, None]], axis=-1),
-            at_output=jnp.concatenate([m_fwd, x.a[:, None]], axis=-1),
-            everywhere=jnp.stack([x.r, x.end] if options.end_flag else [x.r]),
-        )
-        h, c = cells.tick(h, c, heard)
-        if options.exchange == "tick" or tick == options.ticks - 1:
-            m_fwd, m_bwd = cells.forward(h), cells.backward(h)
-    return m_fwd[:, 0], SymLAState(h, c, m_fwd, m_bwd)
+    # One layer hears o_a and a_b as single numbers, as in the paper's code. Several hear them as
+    # the first entry of a message, which between layers has more.
+    entries = 1 if len(layers) == 1 else options.message
+    observation, action = vsml.message(entries, x.o), vsml.message(entries, x.a)
+    everywhere = jnp.stack([x.r, x.end] if options.end_flag else [x.r])
+    turns, ticks = (options.ticks, 1) if options.exchange == "tick" else (1, options.ticks)
+    layers = list(layers)
+    for _ in range(turns):
+        for k, (state, m_fwd, m_bwd) in enumerate(layers):
+            from_before = layers[k - 1].m_fwd if k > 0 else observation
+            from_behind = layers[k + 1].m_bwd if k + 1 < len(layers) else action
+            heard = Heard(
+                at_input=jnp.concatenate([m_bwd, from_before], axis=-1),
+                at_output=jnp.concatenate([m_fwd, from_behind], axis=-1),
+                everywhere=everywhere,
+            )
+            for _ in range(ticks):
+                state = cells.tick(state, heard)
+            layers[k] = Layer(state, cells.forward(state), cells.backward(state))
+    return layers[-1].m_fwd[:, 0], tuple(layers)
 
 
 def symla(
     hidden: int = 16,
     message: int = 8,
     ticks: int = 2,
-    reduce: Literal["mean", "sum"] = "mean",
+    reduce: vsml.Reduce = "mean",
     exchange: Literal["step", "tick"] = "step",
     initial_std: float = 0.0,
     end_flag: bool = True,
     forget_bias: float = 1.0,
+    layers: int = 1,
+    units: int = 8,
     form: Literal["fast", "textbook"] = "fast",
 ) -> Learner:
-    """The SymLA learner, one recurrent layer (K = 1).
+    """The SymLA learner.
 
     The defaults are the paper's where it names a value, and its printed code's where text and code
     differ.
@@ -201,19 +116,24 @@ def symla(
         initial_std: standard deviation of the i.i.d. normal initial h and c. Zero (the paper's
             code) makes permutation equivariance exact; more (its text: random states) makes it hold
             in distribution.
-        end_flag: whether every cell also receives a flag where an episode has ended (the paper's
-            code) or the reward alone (Equation 9).
+        end_flag: whether every cell also receives a flag that an episode has ended (the paper's
+            code) or hears the reward alone (Equation 9).
         forget_bias: what is added to the forget gate when theta is initialised; how long a fresh
             cell remembers. 1 is Haiku's constant.
+        layers: K (paper: 1).
+        units: hidden units between two layers; with one layer there are none. Give `initial_std` of
+            more than zero, or all hidden units of a layer stay alike for ever.
         form: how a tick is computed, not what: `fast` or `textbook`.
 
     Returns:
-        A learner whose theta fits all sizes.
+        A learner whose theta fits all sizes. With several layers it also fits any other number of
+        layers above 1. `layers` and `units` are among its options where there are several.
 
     Raises:
         ValueError: a size that is not positive, a negative `initial_std`, an unknown word.
     """
-    for name, value in {"hidden": hidden, "message": message, "ticks": ticks}.items():
+    sizes_given = {"hidden": hidden, "message": message, "ticks": ticks, "layers": layers}
+    for name, value in (sizes_given | {"units": units}).items():
         if value < 1:
             raise ValueError(f"SymLA cannot have {name}={value}: give at least 1.")
     for name, value, words in (
@@ -227,36 +147,47 @@ def symla(
         raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
 
     options = Options(hidden, message, ticks, reduce, exchange, initial_std, end_flag, forget_bias)
-    network = hk.without_apply_rng(
-        hk.transform(lambda state, x: pass_messages(textbook(options), options, state, x))
-    )
-
-    def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SymLAState:
-        del theta  # fits all sizes
-        A, B = sizes
-        key_h, key_c = jax.random.split(key)
-        return SymLAState(
-            h=initial_std * jax.random.normal(key_h, (A, B, hidden)),
-            c=initial_std * jax.random.normal(key_c, (A, B, hidden)),
-            m_fwd=jnp.zeros((B, message)),
-            m_bwd=jnp.zeros((A, message)),
-        )
+    everywhere = 1 + end_flag
+    heard = 2 * (message + (1 if layers == 1 else message)) + everywhere
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
-        state = init_state(None, key, sizes)
-        theta = network.init(key, state, first_input(jnp.zeros(sizes.observation), sizes))
-        return with_forget_bias(theta, "lstm/linear", forget_bias)
+        del sizes  # fits all
+        return vsml.lstm_theta(key, heard, hidden, message, forget_bias)
 
-    def fast_step(theta: Theta | Weights, state: SymLAState, x: Input):
-        return pass_messages(fast(options, cut(options, theta)), options, state, x)
+    def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SymLAState:
+        hears = theta["lstm/linear"]["w"].shape[0] - hidden
+        if hears != heard:
+            raise ValueError(
+                f"The cells of this theta hear {hears} numbers, and those of layers={layers} with "
+                f"these options {heard}: give the options that theta was meta-trained with."
+            )
+        chain = vsml.chain(sizes, (layers - 1) * (units,))
+        return tuple(
+            Layer(
+                state=vsml.lstm_state(key, layer, hidden, initial_std),
+                m_fwd=jnp.zeros((layer.action, message)),
+                m_bwd=jnp.zeros((layer.observation, message)),
+            )
+            for key, layer in zip(jax.random.split(key, layers), chain, strict=True)
+        )
 
+    def fast_step(theta: Theta | vsml.Weights, state: SymLAState, x: Input):
+        cells = vsml.fast(vsml.cut(theta, everywhere), reduce)
+        return pass_messages(cells, options, state, x)
+
+    def textbook_step(theta: Theta, state: SymLAState, x: Input):
+        cells = vsml.textbook(vsml.lstm_cell(theta), reduce)
+        return pass_messages(cells, options, state, x)
+
+    several = {"layers": layers, "units": units} if layers > 1 else {}
     learner = Learner(
         name="symla",
-        options=dataclasses.asdict(options),
+        options=dataclasses.asdict(options) | several,
         init_theta=init_theta,
         init_state=init_state,
-        step=network.apply,
+        step=textbook_step,
     )
     if form == "textbook":
         return learner
-    return dataclasses.replace(learner, step=fast_step, prepare=functools.partial(cut, options))
+    prepare = functools.partial(vsml.cut, everywhere=everywhere)
+    return dataclasses.replace(learner, step=fast_step, prepare=prepare)

@@ -1,4 +1,4 @@
-"""VSML: weights become small recurrent networks that share theta and exchange messages.
+"""VSML: weights become small recurrent networks that share theta and talk by messages.
 
 Equations 6 to 8 of the paper, after Kirsch and Schmidhuber (2021). In the place of each weight
 w_ab^(k) of layer k stands a cell with a state h_ab^(k) of its own and with the same three functions
@@ -8,10 +8,11 @@ as all other cells, f_RNN, f_m_fwd and f_m_bwd:
     m_fwd_b^(k+1)   = sum_a f_m_fwd(h_ab^(k))                            (7)
     m_bwd_a^(k-1)   = sum_b f_m_bwd(h_ab^(k))                            (8)
 
-What the network is depends on these functions alone. Two choices stand here: `BackpropCell`, set by
-hand, with which the messages are the activations and errors of `backprop` and the states its
+What the network is depends on these functions alone. Two choices stand here: `backprop_cell`, set
+by hand, with which the messages are the activations and errors of `backprop` and the states its
 weights; and an LSTM, whose theta is meta-trained. `vsml` and `sgd` are the learners that they make:
-supervised ones, which receive an example, predict its class, and then receive the label.
+supervised ones, which receive an example, answer, and receive its label. `symla` makes an agent of
+the same cells.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,6 @@ from typing import Any, Literal, NamedTuple
 import haiku as hk
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from symla_lite import backprop
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
@@ -30,14 +30,14 @@ from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 
 class Heard(NamedTuple):
-    """What the cells of a layer receive in one tick."""
+    """What the cells of a layer hear in one tick."""
 
     at_input: jax.Array
-    """What belongs to input a, received by all cells (a, .): m_fwd_a^(k), [A, I]."""
+    """What belongs to input a, heard by all cells (a, .): m_fwd_a^(k), [A, I]."""
     at_output: jax.Array
-    """What belongs to output b, received by all cells (., b): m_bwd_b^(k), [B, J]."""
+    """What belongs to output b, heard by all cells (., b): m_bwd_b^(k), [B, J]."""
     everywhere: jax.Array
-    """What every cell receives, [E]; nothing in Equation 6."""
+    """What every cell hears, [E]: nothing in Equation 6, the reward in Equation 9."""
 
 
 class Cell(NamedTuple):
@@ -97,7 +97,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
 
 
 class BackpropState(NamedTuple):
-    """Three numbers: a weight, and what its cell sends."""
+    """Three numbers: a weight, and what its cell has to say."""
 
     w: jax.Array
     """w_ab."""
@@ -165,7 +165,7 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell receives in a tick, I + J + E.
+        heard: how many numbers a cell hears in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -216,41 +216,113 @@ def _lstm(hidden: int, message: int):
     return network.init, network.apply
 
 
-def fast(theta: Theta, reduce: Reduce = "sum") -> Cells:
+class Linear(NamedTuple):
+    """A linear map, x @ w + b."""
+
+    w: jax.Array
+    b: jax.Array
+
+
+class Weights(NamedTuple):
+    """An LSTM cell's theta, its weights cut by rows into what they are multiplied with."""
+
+    at_input: jax.Array
+    """[I, 4 N]."""
+    at_output: jax.Array
+    """For what an output hears and, below it, what every cell hears and the bias,
+    [J + E + 1, 4 N]."""
+    h: jax.Array
+    """The recurrent weights, [N, 4 N]."""
+    m_fwd: Linear
+    """[N, M]."""
+    m_bwd: Linear
+    """[N, M]."""
+
+
+def cut(theta: Theta | Weights, everywhere: int = 0) -> Weights:
+    """Prepares an LSTM cell's theta for the fast form; what is prepared stays as it is.
+
+    Args:
+        theta: as `lstm_theta` made it. Half of what a cell hears belongs to its input and half to
+            its output (I = J), but for what every cell hears.
+        everywhere: E, how many numbers every cell hears.
+    """
+    if isinstance(theta, Weights):
+        return theta
+    w, b = for_gates(**theta["lstm/linear"])
+    m_fwd, m_bwd = Linear(**theta["m_fwd"]), Linear(**theta["m_bwd"])
+    to_h = w.shape[0] - m_fwd.w.shape[0]
+    at_input, at_output, h = jnp.split(w, [(to_h - everywhere) // 2, to_h])
+    return Weights(at_input, jnp.concatenate([at_output, b[None]]), h, m_fwd, m_bwd)
+
+
+def fast(theta: Theta | Weights, reduce: Reduce = "sum") -> Cells:
     """The cells of `textbook(lstm_cell(theta))`, with linear maps taken where there are fewest
     things to map.
 
-    The LSTM's input product splits into a part per input a, a part per output b and a part for
-    all, computed A + B + 1 times and not A * B times. The sum (or mean) of linear read-outs is the
-    read-out of the sum (or mean).
+    The LSTM's input product splits into a part per input a and a part per output b, computed A + B
+    times and not A * B times. What every cell hears, and the bias, enter at the outputs. The sum
+    (or mean) of linear read-outs is the read-out of the sum (or mean).
+
+    Args:
+        theta: as `lstm_theta` made it; where every cell hears something, as in Equation 9, `cut`.
+        reduce: how messages are collected.
 
     Raises:
         ValueError: an unknown `reduce`.
     """
     _check_word("reduce", reduce, ("mean", "sum"))
-    w, bias = for_gates(**theta["lstm/linear"])
+    weights = cut(theta)
 
     def tick(state, heard):
-        parts = np.cumsum([x.shape[-1] for x in heard])
-        w_a, w_b, w_all, w_h = jnp.split(w, parts)
+        for_all = jnp.append(heard.everywhere, 1.0)
+        for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
+        at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
         gates = (
-            (heard.at_input @ w_a)[:, None]
-            + (heard.at_output @ w_b)[None, :]
-            + (heard.everywhere @ w_all + bias)
-            + state.hidden @ w_h
+            (heard.at_input @ weights.at_input)[:, None]
+            + (at_output @ weights.at_output)[None, :]
+            + state.hidden @ weights.h
         )
         return hk.LSTMState(*through_gates(gates, state.cell))
 
-    def read_out(name, axis):
-        w, b = theta[name]["w"], theta[name]["b"]
+    def read_out(linear, axis):
         if reduce == "mean":
-            return lambda state: jnp.mean(state.hidden, axis=axis) @ w + b
-        return lambda state: jnp.sum(state.hidden, axis) @ w + state.hidden.shape[axis] * b
+            return lambda state: jnp.mean(state.hidden, axis) @ linear.w + linear.b
+        return lambda state: (
+            jnp.sum(state.hidden, axis) @ linear.w + state.hidden.shape[axis] * linear.b
+        )
 
-    return Cells(tick=tick, forward=read_out("m_fwd", axis=0), backward=read_out("m_bwd", axis=1))
+    return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
+
+
+def lstm_state(key: jax.Array, layer: Sizes, hidden: int, std: float) -> hk.LSTMState:
+    """Initial states of the LSTM cells of one layer.
+
+    Args:
+        key: all that is random.
+        layer: its sizes, A^(k) and B^(k).
+        hidden: N.
+        std: standard deviation of the i.i.d. normal entries; 0 makes all cells alike.
+
+    Returns:
+        Two arrays [A^(k), B^(k), N].
+    """
+    hidden, cell = std * jax.random.normal(key, (2, *layer, hidden))
+    return hk.LSTMState(hidden, cell)
 
 
 # K layers.
+
+
+def chain(sizes: Sizes, hidden_layers: Sequence[int]) -> list[Sizes]:
+    """The sizes A^(k) and B^(k) of each layer.
+
+    Args:
+        sizes: A^(1) and B^(K).
+        hidden_layers: units between the layers; none for K = 1.
+    """
+    units = (sizes.observation, *hidden_layers, sizes.action)
+    return [Sizes(A, B) for A, B in zip(units[:-1], units[1:], strict=True)]
 
 
 def forward_pass(
@@ -336,7 +408,7 @@ label), the label, and a 1 that says that there is one. No message is smaller.""
 
 
 class SupervisedState(NamedTuple):
-    """The cells of all layers, and the messages of the example whose label comes next."""
+    """The cells of all layers, and what they were told of the example that waits for its label."""
 
     h: tuple[State, ...]
     """h^(1) ... h^(K)."""
@@ -384,8 +456,8 @@ def supervised(
                 f"has no room for an image beside {sizes.action} labels. Take an environment of "
                 "`environments.classification`."
             )
-        units = (sizes.observation - sizes.action, *hidden_layers, sizes.action)
-        layers = [Sizes(A, B) for A, B in zip(units[:-1], units[1:], strict=True)]
+        layers = chain(sizes._replace(observation=sizes.observation - sizes.action), hidden_layers)
+        units = (layers[0].observation, *hidden_layers, sizes.action)
         keys = jax.random.split(key, len(layers))
         return SupervisedState(
             h=tuple(init_layer(theta, key, layer) for key, layer in zip(keys, layers, strict=True)),
@@ -448,8 +520,7 @@ def vsml(
 
     def init_layer(theta: Theta, key: jax.Array, layer: Sizes) -> hk.LSTMState:
         del theta
-        h, c = initial_std * jax.random.normal(key, (2, *layer, hidden))
-        return hk.LSTMState(hidden=h, cell=c)
+        return lstm_state(key, layer, hidden, initial_std)
 
     def cells(theta: Theta) -> Cells:
         return fast(theta, reduce) if form == "fast" else textbook(lstm_cell(theta), reduce)

@@ -4,29 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from histories import SIZES, lifetime
 
 from symla_lite.baselines import actor_critic, random_policy
 from symla_lite.controls import without_reward
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.transforms import standardised
-from symla_lite.learner import Input, Sizes, count
+from symla_lite.learner import count
 from symla_lite.meta_testing import meta_test
 from symla_lite.meta_training import ES, Outer, meta_train
 
-SIZES = Sizes(3, 4)
 RATES = dict(actor_rate=0.8, critic_rate=0.3, discount=0.7, trace=0.6)
-
-
-def lifetime(ends, length, seed=0):
-    """What a learner is told in a lifetime of random actions whose episodes end at `ends`."""
-    rng = np.random.default_rng(seed)
-    end = np.isin(np.arange(length), ends).astype(np.float32)
-    a = np.eye(SIZES.action, dtype=np.float32)[rng.integers(SIZES.action, size=length)]
-    r = rng.normal(size=length).astype(np.float32)
-    a[0], r[0] = 0, 0
-    r[1:][end[:-1] > 0] = 0
-    o = rng.normal(size=(length, SIZES.observation)).astype(np.float32)
-    return Input(o=o, r=r, a=a, end=end)
 
 
 def by_loops(told):
@@ -63,7 +51,7 @@ def answers(learner, theta, told):
 
 
 def test_it_is_the_formulas():
-    told = lifetime((6, 7, 15), 30)
+    told, _, _ = lifetime((6, 7, 15, 28))
     learner = actor_critic(**RATES)
     theta = learner.init_theta(jax.random.key(0), SIZES)
     expected = by_loops(told)
@@ -72,7 +60,7 @@ def test_it_is_the_formulas():
 
 
 def test_permuting_inputs_and_actions_permutes_its_answers():
-    told, learner = lifetime((6, 15), 40), actor_critic(**RATES)
+    (told, _, _), learner = lifetime((6, 15, 38)), actor_critic(**RATES)
     theta = learner.init_theta(jax.random.key(0), SIZES)
     seen, acted = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
     moved = told._replace(o=told.o[:, seen], a=told.a[:, acted])

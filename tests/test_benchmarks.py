@@ -16,7 +16,7 @@ from benchmarks.printed import Printed, SymlaLayer, printed
 from benchmarks.settings import BALANCE, SETTINGS, Setting, ours
 from symla_lite.environments import BANDITS, hearts
 from symla_lite.learner import Input, Sizes
-from symla_lite.symla import SymLAState, symla
+from symla_lite.symla import Layer, symla
 
 TINY = Setting(BANDITS["easy"], population=8, lifetimes=4, length=40, hidden=4)
 
@@ -28,7 +28,7 @@ def some_state(key, sizes, hidden):
     shapes = ((A, B, hidden), (A, B, hidden), (B, 8), (A, 8), (A,))
     h, c, m_fwd, m_bwd, o = (jax.random.normal(k, s) for k, s in zip(keys, shapes))
     x = Input(o=o, r=jnp.float32(0.7), a=jax.nn.one_hot(1, B), end=jnp.float32(1))
-    return SymLAState(h, c, m_fwd, m_bwd), x
+    return Layer(hk.LSTMState(h, c), m_fwd, m_bwd), x
 
 
 def test_the_printed_layer_is_the_packages_learner():
@@ -40,11 +40,10 @@ def test_the_printed_layer_is_the_packages_learner():
     layer = hk.without_apply_rng(hk.transform(lambda *given: SymlaLayer(*sizes, 8, 4, 2)(*given)))
     names = {"lstm/linear": "lstm/linear", "m_fwd": "linear", "m_bwd": "linear_1"}
     params = {f"symla_layer/~/{names[name]}": leaves for name, leaves in theta.items()}
-    printed_state = hk.LSTMState(state.h, state.c), state.m_fwd, state.m_bwd
-    logits, new = layer.apply(params, printed_state, x.o, x.a, jnp.stack([x.r, x.end]))
-    expected, expected_state = learner.step(theta, state, x)
+    logits, new = layer.apply(params, state, x.o, x.a, jnp.stack([x.r, x.end]))
+    expected, (expected_state,) = learner.step(theta, (state,), x)
     np.testing.assert_allclose(logits, expected, atol=1e-5)
-    np.testing.assert_allclose(new[0].cell, expected_state.c, atol=1e-5)
+    np.testing.assert_allclose(new[0].cell, expected_state.state.cell, atol=1e-5)
     np.testing.assert_allclose(new[2], expected_state.m_bwd, atol=1e-5)
 
 

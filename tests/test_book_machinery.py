@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "book" / "_tools"))
@@ -269,6 +271,68 @@ def test_old_cache_folders_are_deleted_and_the_present_one_stays(copy, tmp_path_
         folder = execution_cache.cache_folder(copy, caches, kept=2)
         assert folder.is_dir()
         assert len(list(caches.iterdir())) <= 2
+
+
+CHAPTER = """\
+---
+jupytext: {{text_representation: {{extension: .md, format_name: myst}}}}
+kernelspec: {{display_name: Python 3, language: python, name: python3}}
+---
+
+# {name}
+
+```{{code-cell}} ipython3
+{code}
+```
+"""
+MEET = """\
+import pathlib, time
+pathlib.Path("{me}").touch()
+patience = time.monotonic() + 100
+while not pathlib.Path("{other}").exists():
+    assert time.monotonic() < patience
+    time.sleep(0.05)
+print(6 * 7, "{me}")"""
+
+
+@pytest.fixture
+def build(copy, monkeypatch):
+    """`build(chapters) -> outcome`: builds a book of these, {name: code}; its pages by name, and
+    what Sphinx warned of."""
+    monkeypatch.setattr(execution_cache.machine, "cores", lambda: 2)
+    settings = {
+        "extensions": ["myst_nb", "execution_cache"],
+        "nb_execution_mode": "cache",
+        "root_doc": "a",
+        "exclude_patterns": ["_build", "book"],
+        "html_theme": "basic",
+    }
+
+    def build(chapters):
+        for name, code in chapters.items():
+            (copy / f"{name}.md").write_text(CHAPTER.format(name=name, code=code))
+        html, said = copy / "_build" / "html", io.StringIO()
+        folders = copy, None, html, copy / "_build" / "trees"
+        Sphinx(*folders, "html", settings, status=None, warning=said).build()
+        return {name: (html / f"{name}.html").read_text("utf-8") for name in chapters}, said
+
+    return build
+
+
+def test_chapters_run_side_by_side_and_once(build):
+    """Each waits for the other; one after the other, the first would wait in vain."""
+    chapters = {"a": MEET.format(me="a.ran", other="b.ran")}
+    chapters["b"] = MEET.format(me="b.ran", other="a.ran").replace(
+        "touch()", "touch(exist_ok=False)"
+    )
+    pages, _ = build(chapters)
+    assert "42 a.ran" in pages["a"] and "42 b.ran" in pages["b"]
+
+
+def test_a_chapter_that_fails_is_reported_as_ever(build):
+    pages, said = build({"a": "print(6 * 7)", "b": "1 / 0"})
+    assert "42" in pages["a"]
+    assert "b.md" in said.getvalue() and "ZeroDivisionError" in pages["b"]
 
 
 # ------------------------------------------------------------------------------------- the run time

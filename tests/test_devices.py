@@ -27,10 +27,16 @@ SCRIPT = Path(__file__).with_name("many_devices.py")
 
 def begin(devices_each, *arguments):
     """Another process with so many virtual devices."""
-    flags = f"--xla_force_host_platform_device_count={devices_each}"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=with_devices(devices_each), stderr=subprocess.PIPE, text=True
+    )
+
+
+def with_devices(number):
+    """The environment of a process with so many virtual devices."""
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={number}"
+    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
 def free_address():
@@ -63,6 +69,7 @@ def test_many_devices_find_what_one_finds(number, alone, tmp_path):
     assert_same(tmp_path / "many.npz", alone)
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(alone, tmp_path):
     coordinator = free_address()
     outcomes = [tmp_path / f"{process}.npz" for process in (0, 1)]
@@ -129,10 +136,9 @@ def sent_in_one_step(hidden, pairs):
 def test_what_crosses_is_fitness_whatever_the_size_of_theta():
     ask = "import test_devices as t; print(*t.sent_in_one_step({}, {}))"
     script = "; ".join(ask.format(*sizes) for sizes in ((4, 16), (16, 16), (4, 32)))
-    flags = "--xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env=with_devices(8),
         cwd=SCRIPT.parent,
         capture_output=True,
         text=True,

@@ -137,7 +137,7 @@ def test_a_mean_is_written_with_its_interval():
     values = np.random.default_rng(0).normal(3, 1, size=(3, 50))
     mean, low, high = map(float, re.findall(r"-?\d+\.\d{3}", figures.with_interval(values, 3)))
     assert low < mean < high and mean == pytest.approx(values.mean(), abs=6e-4)
-    np.testing.assert_allclose([low, high], interval(values, resamples=1000), atol=6e-4)
+    np.testing.assert_allclose([low, high], interval(values), atol=6e-4)
 
 
 def test_a_heat_map_may_be_tested_on_more_than_it_was_trained_on():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from histories import SIZES, lifetime
 from scipy import stats
 
 from symla_lite.baselines import random_policy, reinforce
@@ -16,27 +17,9 @@ from symla_lite.learner import Input, Sizes, count
 from symla_lite.lifetime import live
 from symla_lite.meta_testing import meta_test
 
-SIZES = Sizes(3, 4)
 ALPHA = 0.3
 ALARM = 1e-3
 """A correct sampler would be doubted at one seed in a thousand; the seeds here are fixed."""
-
-
-def lifetime(ends, seed=0, sizes=SIZES):
-    """What a learner is told in a lifetime whose episodes end at the steps `ends`, and who did what
-    there: inputs [L, ...], and a_t [L], r_t [L] of the steps themselves."""
-    rng = np.random.default_rng(seed)
-    length = ends[-1] + 2  # one step more, at which the last episode's end has been heard of
-    end = np.zeros(length, np.float32)
-    end[list(ends)] = 1
-    o = rng.normal(size=(length, sizes.observation)).astype(np.float32)
-    action = rng.integers(sizes.action, size=length)
-    reward = np.where(end > 0, 0, rng.normal(size=length)).astype(np.float32)
-    a_before = np.eye(sizes.action, dtype=np.float32)[np.roll(action, 1)]
-    a_before[0] = 0
-    r_before = np.roll(reward, 1)
-    r_before[0] = 0
-    return Input(o=o, r=r_before, a=a_before, end=end), action, reward
 
 
 def states(learner, told, key=0, sizes=SIZES):

@@ -268,6 +268,61 @@ def changed_tests(**changes):
     return dataclasses.replace(STUDY, scales={"tiny": scale})
 
 
+def test_tests_that_a_study_was_given_later_stand_in_a_file_beside_the_record(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    whole, _ = checkpoint.load(path)
+    before = path.read_bytes()
+
+    def with_more(*more, references=()):
+        tests = [
+            dataclasses.replace(STUDY.tests(STUDY.scale("tiny").trainings[0])[0], name=name)
+            for name in more
+        ]
+        return dataclasses.replace(
+            STUDY,
+            tests=lambda training: (*STUDY.tests(training), *tests),
+            references=(*STUDY.references, *references),
+        )
+
+    added = dataclasses.replace(STUDY.references[0], name="again/easy")
+    run.run_study(with_more("later", references=[added]), "tiny", tmp_path)
+    run.run_study(with_more("later", "still_later", references=[added]), "tiny", tmp_path)
+    assert path.read_bytes() == before, "a record is never changed"
+    assert [file.name for file in records.further(path)] == [
+        f"{NAME}-0.2.safetensors",
+        f"{NAME}-0.3.safetensors",
+    ]
+    again = results.load(with_more("later", "still_later"), "tiny", tmp_path)
+    first = STUDY.tests(STUDY.scale("tiny").trainings[0])[0].name
+    for name in ("later", "still_later"):
+        np.testing.assert_array_equal(
+            again.stack(NAME, f"{name}/blocks")[0], whole[f"{first}/blocks"]
+        )
+    (references,) = records.further(path.with_name("references.safetensors"))
+    assert list(checkpoint.load(references)[0]) == ["again/easy/blocks", "again/easy/mean"]
+    assert checkpoint.load(references)[1]["record"] == "references"
+
+
+def test_a_checkpoint_of_another_machine_is_tested_and_recorded(out, tmp_path):
+    training = STUDY.scale("tiny").training(NAME)
+    made = tmp_path / "made"
+    run.meta_train(training.learner, training.environment, training.outer, 0, made, progress=False)
+    by = {"device": "a distant GPU", "commit": "0" * 40}
+    path = run.record_checkpoint(STUDY, "tiny", NAME, 0, made, by, tmp_path)
+    (arrays, about), (others, _) = map(
+        checkpoint.load, (path, run.record_path(out, STUDY, "tiny", NAME, 0))
+    )
+    assert about["meta_trained"] == by and about["commit"] == records.COMMIT
+    for name in others:
+        np.testing.assert_array_equal(arrays[name], others[name], err_msg=name)
+    before = path.read_bytes()
+    run.record_checkpoint(STUDY, "tiny", NAME, 0, made, by, tmp_path)
+    assert path.read_bytes() == before
+    with pytest.raises(FileTrouble, match="differs from what bandits declares.* in seed: give"):
+        run.record_checkpoint(STUDY, "tiny", NAME, 3, made, by, tmp_path)
+
+
 @pytest.mark.parametrize(
     "study",
     [
@@ -378,25 +433,15 @@ def test_lifetimes_side_by_side_are_the_same_as_one_by_one():
     np.testing.assert_array_equal(one, all_at_once)
 
 
-def test_the_interval_of_one_seed_is_the_ordinary_bootstrap():
-    values = np.random.default_rng(1).exponential(size=(1, 60))
-    expected = stats.bootstrap(
-        (values[0],), np.mean, method="percentile", n_resamples=20_000, rng=2
-    ).confidence_interval
-    width = expected.high - expected.low
-    np.testing.assert_allclose(interval(values, resamples=20_000), expected, atol=0.03 * width)
-    narrow = interval(values, level=0.5, resamples=20_000)
-    assert expected.low < narrow[0] < narrow[1] < expected.high
-
-
-def test_the_interval_holds_the_mean_about_as_often_as_it_says():
-    # Ten seeds with luck of their own, twenty lifetimes each; the bootstrap of ten is a bit short.
-    rng, held = np.random.default_rng(0), 0
-    for _ in range(300):
-        values = rng.normal(size=(10, 1)) + rng.normal(size=(10, 20))
-        low, high = interval(values, resamples=300)
-        held += low < 0 < high
-    assert 0.86 < held / 300 < 0.98
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_interval_is_students_over_the_means_of_seeds(level):
+    values = np.random.default_rng(1).exponential(size=(4, 60, 2))
+    for part in range(2):
+        expected = stats.ttest_1samp(values[..., part].mean(1), 0).confidence_interval(level)
+        np.testing.assert_allclose(interval(values[..., part], level), expected)
+        np.testing.assert_allclose(interval(values, level)[:, part], expected)
+    one_seed = stats.ttest_1samp(values[0, :, 0], 0).confidence_interval(level)
+    np.testing.assert_allclose(interval(values[:1, :, 0], level), one_seed)
 
 
 def test_seeds_that_differ_make_a_wide_interval():
@@ -405,7 +450,13 @@ def test_seeds_that_differ_make_a_wide_interval():
     assert low < 0.5 and high > 1.5
 
 
-@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), ()])
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5), (), (1, 1)])
 def test_an_interval_of_something_else_is_refused(shape):
     with pytest.raises(ValueError, match=r"give \[seeds, lifetimes\]"):
         interval(np.zeros(shape))
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_a_level_that_is_no_probability_is_refused(level):
+    with pytest.raises(ValueError, match=f"level={level} is no probability"):
+        interval(np.zeros((3, 5)), level=level)

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symla_lite import studies
 from symla_lite.environments.bandits import independent_arms
-from symla_lite.learner import Input, Sizes
+from symla_lite.learner import Input, Sizes, first_input
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
-from symla_lite.symla import symla
+from symla_lite.studies import results
+from symla_lite.symla import Layer, symla
 
 EXACT = 1e-5
 """What rounding may add up to in the logits of a lifetime."""
@@ -69,37 +71,52 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def oracle(theta, options, sizes, inputs):
-    """Equation 9 by loops over a and b, in NumPy and double precision. Starts from zeros."""
-    theta = jax.tree.map(lambda x: np.asarray(x, np.float64), theta)
-    A, B = sizes
-    N, M = options["hidden"], options["message"]
-    h, c = np.zeros((A, B, N)), np.zeros((A, B, N))
-    m_fwd, m_bwd = np.zeros((B, M)), np.zeros((A, M))
+def oracle(theta, options, state, inputs):
+    """Equation 9 by loops over k, a and b, in NumPy and double precision, from the state given."""
+    theta, state = jax.tree.map(lambda x: np.array(x, np.float64), (theta, state))
+    M, K = options["message"], options.get("layers", 1)
+    h, c = [list(x) for x in zip(*(layer.state for layer in state))]
+    m_fwd, m_bwd = [layer.m_fwd for layer in state], [layer.m_bwd for layer in state]
+    sizes = [x.shape[:2] for x in h]
+    empty = np.zeros(0 if K == 1 else M - 1)  # the rest of a message that comes from outside
+
+    def tick(k, o, action, r, end):
+        A, B = sizes[k]
+        for a in range(A):
+            for b in range(B):
+                x = [*m_bwd[k][a], *([o[a], *empty] if k == 0 else m_fwd[k - 1][a])]
+                x += [*m_fwd[k][b], *([action[b], *empty] if k == K - 1 else m_bwd[k + 1][b])]
+                x += [r, end] if options["end_flag"] else [r]
+                gates = np.array([*x, *h[k][a, b]]) @ theta["lstm/linear"]["w"]
+                i, g, f, out = np.split(gates + theta["lstm/linear"]["b"], 4)
+                c[k][a, b] = sigmoid(f + 1) * c[k][a, b] + sigmoid(i) * np.tanh(g)
+                h[k][a, b] = sigmoid(out) * np.tanh(c[k][a, b])
+
+    def exchange(k):
+        A, B = sizes[k]
+        m_fwd[k], m_bwd[k] = np.zeros((B, M)), np.zeros((A, M))
+        mean = options["reduce"] == "mean"
+        for a in range(A):
+            for b in range(B):
+                fwd = h[k][a, b] @ theta["m_fwd"]["w"] + theta["m_fwd"]["b"]
+                bwd = h[k][a, b] @ theta["m_bwd"]["w"] + theta["m_bwd"]["b"]
+                m_fwd[k][b] += fwd / (A if mean else 1)
+                m_bwd[k][a] += bwd / (B if mean else 1)
+
     logits = []
     for t in range(len(inputs.r)):
-        for tick in range(options["ticks"]):
-            for a in range(A):
-                for b in range(B):
-                    x = [*m_bwd[a], inputs.o[t, a], *m_fwd[b], inputs.a[t, b], inputs.r[t]]
-                    if options["end_flag"]:
-                        x.append(inputs.end[t])
-                    gates = np.array([*x, *h[a, b]], np.float64) @ theta["lstm/linear"]["w"]
-                    gates = gates + theta["lstm/linear"]["b"]
-                    i, g = gates[:N], gates[N : 2 * N]
-                    f, o = gates[2 * N : 3 * N], gates[3 * N :]
-                    c[a, b] = sigmoid(f + 1) * c[a, b] + sigmoid(i) * np.tanh(g)
-                    h[a, b] = sigmoid(o) * np.tanh(c[a, b])
-            if options["exchange"] == "tick" or tick == options["ticks"] - 1:
-                m_fwd, m_bwd = np.zeros((B, M)), np.zeros((A, M))
-                for a in range(A):
-                    for b in range(B):
-                        fwd = h[a, b] @ theta["m_fwd"]["w"] + theta["m_fwd"]["b"]
-                        bwd = h[a, b] @ theta["m_bwd"]["w"] + theta["m_bwd"]["b"]
-                        mean = options["reduce"] == "mean"
-                        m_fwd[b] += fwd / (A if mean else 1)
-                        m_bwd[a] += bwd / (B if mean else 1)
-        logits.append(m_fwd[:, 0].copy())
+        told = inputs.o[t], inputs.a[t], inputs.r[t], inputs.end[t]
+        if options["exchange"] == "tick":
+            for _ in range(options["ticks"]):
+                for k in range(K):
+                    tick(k, *told)
+                    exchange(k)
+        else:
+            for k in range(K):
+                for _ in range(options["ticks"]):
+                    tick(k, *told)
+                exchange(k)
+        logits.append(m_fwd[-1][:, 0].copy())
     return np.array(logits)
 
 
@@ -110,9 +127,11 @@ def oracle(theta, options, sizes, inputs):
         ({}, Sizes(1, 2)),
         ({"reduce": "sum"}, Sizes(3, 4)),
         ({"exchange": "tick"}, Sizes(4, 3)),
-        ({"end_flag": False}, Sizes(2, 5)),
+        ({"end_flag": False, "initial_std": 1.0}, Sizes(2, 5)),
         ({"reduce": "sum", "exchange": "tick", "end_flag": False, "ticks": 3}, Sizes(3, 2)),
         ({"ticks": 1, "forget_bias": 3.0}, Sizes(5, 1)),
+        ({"layers": 2, "units": 3, "initial_std": 1.0}, Sizes(2, 3)),
+        ({"layers": 3, "units": 2, "initial_std": 1.0, "exchange": "tick"}, Sizes(3, 2)),
     ],
 )
 def test_both_forms_compute_equation_9(form, options, sizes):
@@ -120,11 +139,38 @@ def test_both_forms_compute_equation_9(form, options, sizes):
     theta = rough_theta(learner, sizes)
     inputs = history(sizes, 20)
     state = learner.init_state(theta, jax.random.key(1), sizes)
-    expected = oracle(theta, learner.options, sizes, inputs)
+    expected = oracle(theta, learner.options, state, inputs)
     assert np.std(expected) > 0.01  # it is not nothing that is compared
     np.testing.assert_allclose(
         answers(learner, theta, state, inputs), expected, rtol=EXACT, atol=EXACT
     )
+
+
+RECORDED = {
+    "bandits": "symla-hard",
+    "action_spaces": "symla-12",
+    "observation_spaces": "symla-acrobot",
+    "tasks": "symla-hearts_3",
+    "environments": "symla-grid",
+}
+
+
+@pytest.mark.parametrize("study", RECORDED)
+def test_a_recorded_theta_means_what_it_meant(study):
+    """Its record says with which options it was made, and they make the learner of Equation 9."""
+    recorded = results.load(studies.named(study))
+    theta = recorded.theta(RECORDED[study], seed=0)
+    options = dict(recorded.about(RECORDED[study])[0]["training"]["learner"])
+    assert options.pop("name") == "symla"
+    learner = symla(**options)
+    assert learner.options == options
+    sizes = Sizes(3, 4)
+    state = learner.init_state(theta, KEY, sizes)
+    inputs = history(sizes, 15)
+    expected = oracle(theta, options, state, inputs)
+    assert np.std(expected) > 0.1
+    answered = answers(learner, theta, state, inputs)
+    np.testing.assert_allclose(answered, expected, rtol=1e-4, atol=1e-4)
 
 
 # Symmetries
@@ -192,15 +238,84 @@ def test_random_initial_states_break_the_symmetry_unless_they_are_permuted_too()
     learner, sizes = symla(hidden=8, initial_std=1.0), Sizes(3, 4)
     theta, inputs = rough_theta(learner, sizes), history(sizes, 100)
     state = learner.init_state(theta, jax.random.key(1), sizes)
-    assert 0.7 < np.std(state.h) < 1.3 and 0.7 < np.std(state.c) < 1.3
-    assert furthest(state.h, state.c) > FAR  # drawn from two keys
+    ((cells, m_fwd, m_bwd),) = state
+    assert 0.7 < np.std(cells.hidden) < 1.3 and 0.7 < np.std(cells.cell) < 1.3
+    assert furthest(cells.hidden, cells.cell) > FAR  # drawn independently
     plain = answers(learner, theta, state, inputs)
     moved = permuted(inputs, OBSERVED, ACTED)
     assert furthest(answers(learner, theta, state, moved), plain[:, ACTED]) > FAR
 
-    cells = np.ix_(OBSERVED, ACTED)
-    too = state._replace(h=state.h[cells], c=state.c[cells])
+    order = np.ix_(OBSERVED, ACTED)
+    too = (Layer(jax.tree.map(lambda x: x[order], cells), m_fwd, m_bwd),)
     assert furthest(answers(learner, theta, too, moved), plain[:, ACTED]) < EXACT
+
+
+# Several layers
+
+DEEP = {"layers": 2, "units": 3, "initial_std": 1.0}
+
+
+def test_hidden_units_may_be_permuted_where_inputs_and_actions_are():
+    """With several layers, the layers' states are permuted along; hidden units in any order."""
+    learner, sizes = symla(hidden=8, **DEEP), Sizes(3, 4)
+    theta, inputs = rough_theta(learner, sizes), history(sizes, 50)
+    state = learner.init_state(theta, KEY, sizes)
+    units = np.array([2, 0, 1])
+    orders = np.ix_(OBSERVED, units), np.ix_(units, ACTED)
+    too = tuple(
+        layer._replace(state=jax.tree.map(lambda x, order=order: x[order], layer.state))
+        for layer, order in zip(state, orders)
+    )
+    plain = answers(learner, theta, state, inputs)
+    moved = answers(learner, theta, too, permuted(inputs, OBSERVED, ACTED))
+    assert furthest(moved, plain[:, ACTED]) < EXACT
+    only_units = tuple(
+        layer._replace(state=jax.tree.map(lambda x, order=order: x[order], layer.state))
+        for layer, order in zip(state, (np.s_[:, units], np.s_[units]))
+    )
+    assert furthest(answers(learner, theta, only_units, inputs), plain) < EXACT
+
+
+def test_hidden_units_that_begin_alike_stay_alike():
+    for std in (0.0, 1.0):
+        learner, sizes = symla(hidden=4, **DEEP | {"initial_std": std}), Sizes(3, 4)
+        theta = rough_theta(learner, sizes)
+        h = learner.init_state(theta, KEY, sizes)
+        for x in history(sizes, 10).o:
+            h = learner.step(theta, h, first_input(x, sizes))[1]
+        said = h[0].m_fwd  # one message for each hidden unit
+        apart = furthest(said[0], said[1])
+        assert apart > 1e-2 if std else apart < 1e-6
+
+
+def test_what_is_seen_reaches_the_answer_of_a_deep_agent_in_the_same_step():
+    learner, sizes = symla(hidden=8, layers=3, units=2, initial_std=1.0), Sizes(2, 3)
+    theta = rough_theta(learner, sizes, scale=0.5)
+    h = learner.init_state(theta, KEY, sizes)
+    dark, light = (
+        learner.step(theta, h, first_input(o, sizes))[0] for o in (jnp.zeros(2), jnp.ones(2))
+    )
+    assert furthest(dark, light) > 1e-3
+
+
+def test_theta_of_several_layers_fits_any_number_of_them_but_one():
+    sizes = Sizes(2, 3)
+    theta = symla(**DEEP).init_theta(KEY, sizes)
+    deeper = symla(layers=4, units=5, initial_std=1.0)
+    logits, _ = deeper.step(
+        theta, deeper.init_state(theta, KEY, sizes), first_input(jnp.ones(2), sizes)
+    )
+    assert logits.shape == (3,)
+    with pytest.raises(ValueError, match="hear 34 numbers, and those of layers=1 .* 20:"):
+        symla().init_state(theta, KEY, sizes)
+    with pytest.raises(ValueError, match="those of layers=2"):
+        symla(**DEEP).init_state(symla().init_theta(KEY, sizes), KEY, sizes)
+
+
+def test_options_of_one_layer_are_those_of_the_records_before_there_were_several():
+    assert "layers" not in symla().options and symla(layers=1).options == symla().options
+    assert symla(**DEEP).options.items() >= DEEP.items()
+    assert symla(**symla(**DEEP).options).options == symla(**DEEP).options
 
 
 def test_the_same_theta_lives_with_two_and_with_twelve_arms():
@@ -245,6 +360,8 @@ def test_the_forget_bias_changes_the_forget_gates_bias_and_nothing_else(make):
         {"hidden": -3},
         {"message": 0},
         {"ticks": 0},
+        {"layers": 0},
+        {"units": -1},
         {"reduce": "median"},
         {"exchange": "never"},
         {"form": "slow"},

@@ -52,10 +52,10 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "eq-8": Equation("backward messages", "vsml.textbook", paper=8),
     },
     "04_symla": {
-        "eq-9": Equation("the state of a cell of SymLA", "symla.textbook", paper=9),
-        "symla-messages": Equation("the messages, as means", "symla.pass_messages"),
+        "eq-9": Equation("the state of a cell of SymLA", "symla.pass_messages", paper=9),
+        "symla-messages": Equation("the messages, as means", "vsml.textbook"),
         "interaction": Equation("interaction of two inputs"),
-        "fast-form": Equation("the LSTM's product, split into parts", "symla.fast"),
+        "fast-form": Equation("the LSTM's product, split into parts", "vsml.fast"),
     },
     "05_lifetimes": {
         "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
@@ -79,7 +79,7 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "bellman": Equation("the best pull", "baselines.bayes_optimal.solve"),
     },
     "08_action_spaces": {
-        "mean-over-arms": Equation("a message that forgets how many", "symla.textbook"),
+        "mean-over-arms": Equation("a message that forgets how many", "vsml.textbook"),
     },
     "09_observation_spaces": {
         "shuffled-wires": Equation("wires in another order", "environments.transforms.permuted"),

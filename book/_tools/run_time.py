@@ -18,7 +18,8 @@ from importlib import metadata
 from pathlib import Path
 
 from docutils import nodes
-from execution_cache import cores
+
+from symla_lite import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = Path("data") / "chapter_run_times.json"
@@ -50,7 +51,7 @@ def _add_run_time(app, doctree: nodes.document, docname: str) -> None:
     title = next(iter(doctree.findall(nodes.title)), None)
     if ran.get("runtime") is None or title is None:
         return
-    text = sentence(ran["runtime"], cores(), recorded(Path(app.srcdir), docname))
+    text = sentence(ran["runtime"], machine.cores(), recorded(Path(app.srcdir), docname))
     title.parent.insert(
         title.parent.index(title) + 1, nodes.paragraph("", text, classes=["run-time"])
     )

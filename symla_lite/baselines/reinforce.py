@@ -9,11 +9,12 @@ w held still, and then
 The sum over t needs no record of the episode: the gradient of each step is added to a trace, the
 *eligibility*, as soon as the action is known. That gradient is Equations 1 to 3 of the paper with
 the policy gradient's error at the outputs, so the whole learner is a fixed rule that is applied to
-every weight alike. There is nothing to meta-learn: theta is empty.
+every weight alike. There is nothing to meta-learn: theta is empty, but for the two constants of
+`reinforce(tuned=True)`.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from symla_lite.backprop import (
     policy_gradient_error,
     update,
 )
-from symla_lite.learner import Input, Learner, Sizes, Theta
+from symla_lite.learner import Input, Learner, Sizes, State, Theta
 
 
 class ReinforceState(NamedTuple):
@@ -52,6 +53,15 @@ class ReinforceState(NamedTuple):
     """How many they were, []."""
 
 
+class Constants(NamedTuple):
+    """What REINFORCE does not learn."""
+
+    learning_rate: jax.Array
+    """alpha, []."""
+    horizon: jax.Array
+    """The longest episode, in actions, []."""
+
+
 def reinforce(
     hidden: Sequence[int] = (32,),
     learning_rate: float = 0.1,
@@ -59,6 +69,7 @@ def reinforce(
     baseline: bool = True,
     nonlinearity: str = "tanh",
     output_scale: float = 0.1,
+    tuned: bool = False,
 ) -> Learner:
     """The REINFORCE learner.
 
@@ -76,35 +87,88 @@ def reinforce(
         nonlinearity: of the hidden layers, a name in `backprop.NONLINEARITIES`.
         output_scale: standard deviation of the fresh logits, for hidden units of unit variance.
             Small: at birth, all actions are about as likely.
+        tuned: whether learning rate and horizon are theta, as logarithms, and begin at the values
+            given. Meta-training then tunes them, with the budget of the learners that REINFORCE is
+            compared with.
 
     Returns:
-        A learner without meta-parameters, for all sizes. Its weights are born independent, and
-        identically distributed within a layer.
+        A learner for all sizes, without meta-parameters or, if `tuned`, with two. Its weights are
+        born independent, and identically distributed within a layer.
 
     Raises:
         ValueError: a layer without units, a learning rate, horizon or scale that is not positive,
             an unknown nonlinearity.
     """
+    check_policy(hidden, nonlinearity, learning_rate, horizon, output_scale)
     hidden = tuple(hidden)
-    if any(units < 1 for units in hidden):
-        raise ValueError(f"A layer has units: hidden={hidden}, give at least 1 for each layer.")
-    for name, value in {"learning_rate": learning_rate, "output_scale": output_scale}.items():
-        if not value > 0:
-            raise ValueError(f"REINFORCE cannot have {name}={value}: give a number above 0.")
-    if horizon < 1 or horizon != int(horizon):
-        raise ValueError(f"horizon={horizon} is no number of actions: give a whole one, 1 or more.")
-    if nonlinearity not in NONLINEARITIES:
-        known = ", ".join(map(repr, NONLINEARITIES))
-        raise ValueError(f"There is no nonlinearity {nonlinearity!r}: give one of {known}.")
+    constants = Constants(learning_rate, horizon)
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del key, sizes
-        return {}
+        return {"log_constants": jnp.log(jnp.array(constants))} if tuned else {}
+
+    def first_weights(theta: Theta, key: jax.Array, sizes: Sizes) -> Weights:
+        del theta
+        return init_policy(key, sizes.observation, hidden, sizes.action, output_scale)
+
+    options = {
+        "hidden": list(hidden),
+        "learning_rate": learning_rate,
+        "horizon": horizon,
+        "baseline": baseline,
+        "nonlinearity": nonlinearity,
+        "output_scale": output_scale,
+    } | ({"tuned": True} if tuned else {})
+    of_theta = constants_of if tuned else lambda theta: constants
+    return policy_gradient_learner(
+        "reinforce", options, init_theta, first_weights, of_theta, baseline, nonlinearity
+    )
+
+
+def constants_of(theta: Theta) -> Constants:
+    """The constants in a theta that has them."""
+    return Constants(*jnp.exp(theta["log_constants"]))
+
+
+def init_policy(
+    key: jax.Array, observation: int, hidden: Sequence[int], outputs: int, output_scale: float
+) -> Weights:
+    """Fresh weights of a network that sees an observation and a 1.
+
+    Args:
+        key: all that is random.
+        observation: A; the first layer has A + 1 inputs.
+        hidden: units of the hidden layers.
+        outputs: B.
+        output_scale: standard deviation of the outputs, for hidden units of unit variance.
+    """
+    *first, last = init_weights(key, (observation + 1, *hidden, outputs))
+    return (*first, output_scale * last)
+
+
+def policy_gradient_learner(
+    name: str,
+    options: Mapping[str, Any],
+    init_theta: Callable[[jax.Array, Sizes], Theta],
+    first_weights: Callable[[Theta, jax.Array, Sizes], Weights],
+    constants: Callable[[Theta], Constants],
+    baseline: bool,
+    nonlinearity: str,
+) -> Learner:
+    """REINFORCE from any first weights and with any constants: what it shares with MAML.
+
+    Args:
+        name: a short name.
+        options: what it was made with, in plain types.
+        init_theta: as in `Learner`.
+        first_weights: `(theta, key, sizes) -> w^(k)`, as `init_policy` makes them.
+        constants: `(theta) -> Constants`.
+        baseline: as in `reinforce`.
+        nonlinearity: as in `reinforce`.
+    """
 
     def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> ReinforceState:
-        del theta
-        *first, last = init_weights(key, (sizes.observation + 1, *hidden, sizes.action))
-        weights = (*first, output_scale * last)
+        weights = first_weights(theta, key, sizes)
         nothing = jnp.zeros(())
         return ReinforceState(
             weights=weights,
@@ -129,7 +193,7 @@ def reinforce(
             actions=h.actions + h.acted,
         )
 
-    def close_episode(h: ReinforceState) -> ReinforceState:
+    def close_episode(h: ReinforceState, learning_rate: jax.Array) -> ReinforceState:
         """Learns from the running episode, and begins another."""
         usual = jnp.where(h.episodes > 0, h.baseline, h.R) if baseline else 0.0
         step = learning_rate * (h.R - usual)
@@ -143,22 +207,40 @@ def reinforce(
             episodes=episodes,
         )
 
-    def step(theta: Theta, h: ReinforceState, x: Input) -> tuple[jax.Array, ReinforceState]:
-        del theta
+    def step(theta: Theta, h: State, x: Input) -> tuple[jax.Array, ReinforceState]:
+        learning_rate, horizon = constants(theta)
         h = count_action(h, x)
         over = (h.actions > 0) & ((x.end > 0) | (h.actions >= horizon))
-        h = jax.tree.map(lambda new, old: jnp.where(over, new, old), close_episode(h), h)
+        closed = close_episode(h, learning_rate)
+        h = jax.tree.map(lambda new, old: jnp.where(over, new, old), closed, h)
         seen = jnp.append(x.o, 1.0)
         logits = forward(h.weights, seen, nonlinearity)[-1]
         # An action chosen where an episode is over is not taken (`lifetime`).
         return logits, h._replace(x=seen, acted=1.0 - x.end)
 
-    options = {
-        "hidden": list(hidden),
-        "learning_rate": learning_rate,
-        "horizon": horizon,
-        "baseline": baseline,
-        "nonlinearity": nonlinearity,
-        "output_scale": output_scale,
-    }
-    return Learner("reinforce", options, init_theta, init_state, step)
+    return Learner(name, options, init_theta, init_state, step)
+
+
+# At the door.
+
+
+def check_policy(
+    hidden: Sequence[int],
+    nonlinearity: str,
+    learning_rate: float,
+    horizon: int,
+    output_scale: float,
+) -> None:
+    """Raises `ValueError` where no policy gradient can be made of these; `reinforce` explains
+    them."""
+    hidden = tuple(hidden)
+    if any(units < 1 for units in hidden):
+        raise ValueError(f"A layer has units: hidden={hidden}, give at least 1 for each layer.")
+    for name, value in {"learning_rate": learning_rate, "output_scale": output_scale}.items():
+        if not value > 0:
+            raise ValueError(f"A policy cannot have {name}={value}: give a number above 0.")
+    if horizon < 1 or horizon != int(horizon):
+        raise ValueError(f"horizon={horizon} is no number of actions: give a whole one, 1 or more.")
+    if nonlinearity not in NONLINEARITIES:
+        known = ", ".join(map(repr, NONLINEARITIES))
+        raise ValueError(f"There is no nonlinearity {nonlinearity!r}: give one of {known}.")

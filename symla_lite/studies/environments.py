@@ -131,5 +131,5 @@ ENVIRONMENT_STUDY = Study(
         *tested_on(win_stay(), WORLDS, "win_stay/"),
         *tested_on(actor_critic(), WORLDS, "actor_critic/"),
     ),
-    scales={"quick": quick(), "standard": standard(), "gpu": gpu(), "paper": paper()},
+    scales={"quick": quick(), "standard": standard(), "paper": paper(), "gpu": gpu()},
 )

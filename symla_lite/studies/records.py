@@ -6,7 +6,6 @@ with the configuration and the provenance.
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -17,8 +16,9 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from symla_lite import checkpoint
+from symla_lite import checkpoint, machine
 from symla_lite.learner import Theta
+from symla_lite.studies.criteria import checksums
 from symla_lite.studies.study import Study, Training
 
 BLOCKS = 10
@@ -60,6 +60,7 @@ def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, A
         "scale": scale,
         **provenance(),
         "seconds": {part: round(time, 1) for part, time in seconds.items()},
+        "criteria": checksums(),
     }
 
 
@@ -70,7 +71,7 @@ def provenance() -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "device": f"{jax.devices()[0].device_kind} ({jax.default_backend()})"
         + (f" × {jax.device_count()}" if jax.device_count() > 1 else ""),
-        "cores": os.cpu_count(),
+        "cores": machine.cores(),
         "python": platform.python_version(),
         "versions": {
             name: importlib.metadata.version(name)

@@ -55,7 +55,7 @@ class Results(NamedTuple):
 
     def provenance(self) -> list[tuple[str, str]]:
         """Where, when and with what all of it was recorded: what it is called, and what it was."""
-        abouts = [about for _, about in self.records.values()]
+        abouts = [about | about.get("meta_trained", {}) for _, about in self.records.values()]
 
         def every(read):
             """What it was, or all that it was."""
@@ -144,6 +144,8 @@ def load(study: Study, scale: str = "standard", out: Path | None = None) -> Resu
     for training in sized.trainings:
         for seed in sized.seeds:
             path = record_path(out, study, scale, training.name, seed)
+            if not training.tested and not path.exists():
+                continue  # a step that only leads to the next one
             found[training.name, seed] = read(path, study, scale)
     references = read(folder(out, study, scale) / "references.safetensors", study, scale)
     return Results(study, scale, found, references)

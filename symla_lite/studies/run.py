@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from tqdm.auto import tqdm
 
 from symla_lite import checkpoint, devices
@@ -100,10 +101,15 @@ def run_training(
 
 
 def test_and_record(
-    study: Study, scale: str, training: Training, trained: MetaTrained, path: Path
+    study: Study,
+    scale: str,
+    training: Training,
+    trained: MetaTrained,
+    path: Path,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Meta-tests what was meta-trained, and writes the record. Raises `FileTrouble` if that
-    cannot be written.
+    """Meta-tests what was meta-trained, and writes the record, with `more` to be known about it.
+    Raises `FileTrouble` if that cannot be written.
     """
     began = time.monotonic()
     arrays = records.flatten(trained.theta, "theta/")
@@ -111,9 +117,57 @@ def test_and_record(
     for test in study.tests(training) if training.tested else ():
         arrays |= run_test(study, study.scale(scale), test, trained.theta)
     seconds = {"training": trained.seconds, "testing": time.monotonic() - began}
-    checkpoint.save(
-        path, arrays, records.about(study, scale, seconds) | {"training": trained.about}
-    )
+    about = records.about(study, scale, seconds) | {"training": trained.about}
+    checkpoint.save(path, arrays, about | (more or {}))
+
+
+def record_checkpoint(
+    study: Study,
+    scale: str,
+    name: str,
+    seed: int,
+    made: Path,
+    by: Mapping[str, Any],
+    out: Path,
+) -> Path:
+    """Meta-tests here, and records, a theta that was meta-trained on another machine.
+
+    Args:
+        study: the study.
+        scale: the name of its scale.
+        name: the name of the training.
+        seed: its seed.
+        made: the checkpoint that `meta_train` left, finished or not.
+        by: the provenance of the meta-training (`records.provenance` on that machine); it is
+            recorded as `meta_trained`, beside that of the tests.
+        out: the folder of all records.
+
+    Returns:
+        The record's file; one that is there already is left as it is.
+
+    Raises:
+        ValueError: an unknown scale or training.
+        FileTrouble: the checkpoint is damaged, or of another configuration than was declared; the
+            record cannot be written.
+    """
+    training = study.scale(scale).training(name)
+    path = record_path(out, study, scale, name, seed)
+    arrays, about = checkpoint.load(made)
+    declared = describe(training.learner, training.environment, training.outer, seed)
+    differing = sorted(key for key, value in declared.items() if about.get(key) != value)
+    if differing:
+        raise checkpoint.FileTrouble(
+            f"{made} differs from what {study.name} declares as {name} in {', '.join(differing)}: "
+            "give the checkpoint of that training, or declare another."
+        )
+    if is_recorded(path, {"training": about}):
+        return path
+    drawn = training.learner.init_theta(jax.random.key(0), training.environment.sizes)
+    curve = dict(zip(curve_names(training.environment), arrays["curve"].T, strict=True))
+    theta = ravel_pytree(drawn)[1](arrays["theta"])
+    trained = MetaTrained(theta, curve, about, float(arrays["seconds"]))
+    test_and_record(study, scale, training, trained, path, {"meta_trained": dict(by)})
+    return path
 
 
 def test_further(study: Study, scale: str, path: Path, training: Training | None = None) -> None:

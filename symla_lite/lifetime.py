@@ -17,11 +17,11 @@ class Lifetime(NamedTuple):
     """What happened at the steps t = 1 ... L."""
 
     task: Task
-    """What was drawn for the lifetime."""
+    """The task of the lifetime."""
     observation: jax.Array
     """o_t, [L, A]."""
     logits: jax.Array
-    """What the learner answered to it, [L, B]."""
+    """The learner's logits, [L, B]."""
     action: jax.Array
     """a_t, drawn from softmax(logits), [L]."""
     reward: jax.Array
@@ -34,15 +34,15 @@ class Lifetime(NamedTuple):
 def live(
     learner: Learner, environment: Environment, length: int, theta: Theta, key: jax.Array
 ) -> Lifetime:
-    """Lets a learner live for one lifetime.
+    """Runs one lifetime of a learner.
 
-    At the end of an episode the learner sees the terminal observation beside the reward that it
-    brought and the end flag; the step after that resets (dm_env's convention, and that of the
+    At the end of an episode the learner receives the terminal observation beside its reward and the
+    end flag; the step after that resets (dm_env's convention, and that of the
     paper's code). So no reward ever arrives beside an observation that has nothing to do with it.
 
     Args:
-        learner: who lives.
-        environment: where.
+        learner: the learner to run.
+        environment: its environment.
         length: L, the number of steps, at least 1.
         theta: the learner's meta-parameters.
         key: all that is random in this lifetime: the task, the first state, episodes, actions.

@@ -146,7 +146,7 @@ def test_directives_and_roles_become_what_colab_shows():
     source = """\
 (here)=
 ## A section
-As {cite:t}`key` say {cite:p}`key,other`, see {eq}`rule` and {doc}`chapter 5 <05_evolution>`.
+As {cite:t}`key` say {cite:p}`key,other`, see {eq}`rule` and {doc}`chapter 6 <06_evolution>`.
 
 $$
 x = y
@@ -170,7 +170,7 @@ It is `{x}`.
         shown
         == """\
 ## A section
-As Kirsch 2022 say (Kirsch 2022; other), see (rule) and chapter 5.
+As Kirsch 2022 say (Kirsch 2022; other), see (rule) and chapter 6.
 
 $$
 x = y

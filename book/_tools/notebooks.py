@@ -18,6 +18,7 @@ from pathlib import Path
 import jupytext
 import yaml
 from colab_markdown import citations, colab_markdown
+from equations import NUMBERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -112,7 +113,7 @@ def notebook(source: str, references: dict[str, str]) -> str:
         metadata: dict = {"tags": tags} if tags else {}
         text = cell.source
         if cell.cell_type == "markdown":
-            text = colab_markdown(text, references)
+            text = colab_markdown(text, references, NUMBERS)
         elif {"hide-input", "hide-cell", "remove-input"} & set(tags):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         made = {"cell_type": cell.cell_type, "id": f"cell-{number:03d}", "metadata": metadata}

@@ -133,7 +133,9 @@ def cells(notebook: Any) -> Iterator[tuple[int, dict]]:
         source = cell.get("source", cell.get("input", ""))
         if isinstance(source, list):
             source = "".join(str(line) for line in source)
-        kind = cell.get("cell_type", "code" if {"outputs", "execution_count"} & cell.keys() else "markdown")
+        kind = cell.get(
+            "cell_type", "code" if {"outputs", "execution_count"} & cell.keys() else "markdown"
+        )
         yield number, {"cell_type": kind, "source": str(source), "whole": cell}
 
 

@@ -85,7 +85,7 @@ def world(name: str):
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def regrets(theta, seed, lifetimes, name):
-    """Expected regret of lifetimes in a world, of this agent and of one that pulls at random, [2]."""
+    """Mean regret of lifetimes in a world, of this agent and of one that pulls at random, [2]."""
 
     def one(key):
         lived = lifetime(theta, world(name), key)
@@ -98,8 +98,8 @@ def regrets(theta, seed, lifetimes, name):
 def scores(
     theta: np.ndarray, worlds: Sequence[str], seed: int = 0, lifetimes: int = 500
 ) -> dict[str, float]:
-    """The share of a random player's regret that is left, in each world: 1 is no better than to pull
-    at random, 0 is always the best arm.
+    """The share of a random player's regret that is left, in each world: 1 is no better than random
+    pulls, 0 is always the best arm.
 
     Args:
         theta: meta-parameters, [D].

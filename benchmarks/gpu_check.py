@@ -32,7 +32,7 @@ from symla_lite.studies.study import Training  # noqa: E402
 from symla_lite.symla import symla  # noqa: E402
 from symla_lite.vsml import vsml  # noqa: E402
 
-FORMS = ("fast", "textbook")
+FORMS = ("fused", "fast", "textbook")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,20 +123,21 @@ def in_form(learner: Learner, form: str) -> Learner:
     return {"symla": symla, "vsml": vsml}[learner.name](**learner.options, form=form)
 
 
-def program(training: Training, form: str, memory: float, place) -> tuple:
+def program(training: Training, form: str, memory: float, unroll: int, place) -> tuple:
     """An outer step as `meta_train` calls it, many times in one call, and its arguments' shapes.
 
     Args:
         training: whose.
         form: of the learner's cells.
         memory: GiB for the pairs evaluated at the same time.
+        unroll: steps of a lifetime in one round of its loop.
         place: the arguments' sharding; None leaves it open.
     """
     learner, environment = in_form(training.learner, form), training.environment
     outer: Outer = training.outer
     theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), environment.sizes))
     chunk = pairs_at_once(learner, environment, outer, memory)
-    one_step = outer_step(learner, environment, outer, unravel, chunk)
+    one_step = outer_step(learner, environment, outer, unravel, chunk, unroll=unroll)
 
     def several_steps(theta, optimiser, key_data, last):
         key = jax.random.wrap_key_data(key_data)
@@ -152,9 +153,9 @@ def program(training: Training, form: str, memory: float, place) -> tuple:
     return several_steps, shapes
 
 
-def lowered(training: Training, form: str, memory: float = 8.0, place=None):
+def lowered(training: Training, form: str, memory: float = 8.0, unroll: int = 1, place=None):
     """The outer step, lowered for CUDA; this needs nothing of CUDA."""
-    function, shapes = program(training, form, memory, place)
+    function, shapes = program(training, form, memory, unroll, place)
     return jax.jit(function).trace(*shapes).lower(lowering_platforms=("cuda",))
 
 
@@ -241,16 +242,18 @@ def a_step(text: str, length: int, unroll: int = 1) -> tuple[float, float]:
     return kernels / unroll, moved / unroll
 
 
-def check(training: Training, form: str, gpu: GPU, memory: float) -> dict[str, float]:
+def check(
+    training: Training, form: str, gpu: GPU, memory: float, unroll: int = 1
+) -> dict[str, float]:
     """Compiles an outer step for a GPU, and reads its plan."""
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=gpu.description, topology="1x1x1"
     )
     place = SingleDeviceSharding(topology.devices[0])
     began = time.monotonic()
-    compiled = lowered(training, form, memory, place).compile()
+    compiled = lowered(training, form, memory, unroll, place).compile()
     outer = training.outer
-    kernels, moved = a_step(compiled.as_text(), outer.length)
+    kernels, moved = a_step(compiled.as_text(), outer.length, unroll)
     pairs = pairs_at_once(training.learner, training.environment, outer, memory)
     chunks = math.ceil(outer.es.pairs / pairs)
     return {
@@ -268,6 +271,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--gpus", nargs="+", choices=GPUS, default=list(GPUS))
     top.add_argument("--studies", nargs="+", choices=studies.STUDIES, default=None)
     top.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
+    top.add_argument("--unroll", type=int, default=1, help="steps in one round of the loop")
     top.add_argument("--memory", type=float, default=8.0, help="GiB for the population")
     return top
 
@@ -284,7 +288,7 @@ def main() -> int:
         training = largest(studies.named(name))
         for gpu in asked.gpus:
             for form in asked.forms:
-                row = check(training, form, GPUS[gpu], asked.memory)
+                row = check(training, form, GPUS[gpu], asked.memory, asked.unroll)
                 print(
                     f"{name:20}{training.name:18}{gpu:6}{form:10}{row['kernels']:8.0f}"
                     f"{row['MiB']:8.0f}{row['ms']:12.1f}{row['temporary GiB']:15.2f}"

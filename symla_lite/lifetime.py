@@ -32,7 +32,12 @@ class Lifetime(NamedTuple):
 
 
 def live(
-    learner: Learner, environment: Environment, length: int, theta: Theta, key: jax.Array
+    learner: Learner,
+    environment: Environment,
+    length: int,
+    theta: Theta,
+    key: jax.Array,
+    unroll: int = 1,
 ) -> Lifetime:
     """Runs one lifetime of a learner.
 
@@ -46,12 +51,17 @@ def live(
         length: L, the number of steps, at least 1.
         theta: the learner's meta-parameters.
         key: all that is random in this lifetime: the task, the first state, episodes, actions.
+        unroll: steps in one round of the loop. More compile longer; on a GPU they are launched
+            together. Does not change the outcome beyond rounding.
 
     Raises:
-        ValueError: `length` is not positive, or theta does not fit the environment's sizes.
+        ValueError: `length` or `unroll` is not positive, or theta does not fit the environment's
+            sizes.
     """
     if length < 1:
         raise ValueError(f"A lifetime takes time: length={length}, give at least 1.")
+    if unroll < 1:
+        raise ValueError(f"A round of the loop takes a step: unroll={unroll}, give at least 1.")
     sizes = environment.sizes
     key_task, key_state, key_reset, key_steps = jax.random.split(key, 4)
     task = environment.draw_task(key_task)
@@ -83,5 +93,5 @@ def live(
         return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), happened
 
     first = (h, env_state, first_input(o, sizes))
-    _, happened = jax.lax.scan(step, first, (luck, key_step, resets))
+    _, happened = jax.lax.scan(step, first, (luck, key_step, resets), unroll=unroll)
     return Lifetime(task, *happened)

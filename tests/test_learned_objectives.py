@@ -165,8 +165,8 @@ def test_permuting_inputs_and_actions_permutes_what_is_learned(make):
         plain, h = step(theta, h, Input(*(x[t] for x in told)))
         logits, too = step(theta, too, Input(*(x[t] for x in moved)))
         np.testing.assert_allclose(logits, plain[acted], atol=1e-5)
-    born = learner.init_state(theta, KEY, SIZES).policy
-    assert np.abs(h.policy[0] - born[0]).max() > 1e-3
+    first = learner.init_state(theta, KEY, SIZES).policy
+    assert np.abs(h.policy[0] - first[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("make", [lpg, metagenrl])

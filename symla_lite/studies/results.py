@@ -101,7 +101,7 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
     """
     es = outer["es"]
     return {
-        "N, hidden units": str(learner["hidden"]),
+        "N, hidden units": str(learner.get("hidden", "none")),
         "population (members, two to a pair)": str(es["population"]),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),

@@ -152,6 +152,7 @@ PAPER = outer(1024, steps=20_000, length=500, lifetimes=10, sigma=0.035, learnin
 PULLS = 100
 INDEPENDENT = BANDITS["independent"]
 OF_BANDITS = systems(hidden=(), horizon=5)
+QUICK_BANDITS = tuple(x for x in OF_BANDITS if x.name in ("reinforce", "lpg", "symla"))
 
 BANDIT_SYSTEMS = study(
     "systems_bandits",
@@ -164,7 +165,7 @@ BANDIT_SYSTEMS = study(
         "index": index_policy(PULLS),
     },
     scales(
-        on("independent", INDEPENDENT, outer(64, 40, PULLS, lifetimes=8), OF_BANDITS),
+        on("independent", INDEPENDENT, outer(64, 60, PULLS, lifetimes=8), QUICK_BANDITS),
         on("independent", INDEPENDENT, outer(128, 1000, PULLS, lifetimes=16), OF_BANDITS),
         on("independent", INDEPENDENT, outer(1024, 4000, PULLS, lifetimes=100), OF_BANDITS),
         test_length=PULLS,

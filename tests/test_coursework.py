@@ -201,10 +201,10 @@ def test_functions_that_return_zeros_of_the_right_shape_earn_nothing(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_there_are_three_wrong_answers_each_with_a_mark_below_the_full_one(name):
+def test_there_are_three_or_more_wrong_answers_each_with_a_mark_below_the_full_one(name):
     points = full(master(name))
     wrong = guide.wrong_answers(name)
-    assert len(wrong) == 3
+    assert len(wrong) >= 3
     assert all(np.min(score) < points[q] for w in wrong for q, score in w.scores.items())
 
 

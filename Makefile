@@ -45,7 +45,7 @@ pdf: book  ## print the book into one PDF (needs a Chromium)
 study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
 	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)
 
-coursework: $(COURSEWORK_READY)  ## build the six assignments, their graders and the guide (CHECK=1 also grades known answers)
+coursework: $(COURSEWORK_READY)  ## build the assignments, their graders and the guide (CHECK=1 also grades known answers)
 	@$(COURSEWORK)/venv/bin/python coursework/build.py $(if $(VARIANT),--variant "$(VARIANT)")
 	@$(if $(CHECK),$(COURSEWORK)/venv/bin/python coursework/check.py $(if $(VARIANT),--variant "$(VARIANT)"))
 

@@ -182,19 +182,29 @@ def image(fig: Figure, alt: str) -> str:
     )
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, caption: str = "") -> None:
     """Displays a figure in a notebook and in the page, with its alternative text, and closes it.
 
     Args:
         fig: the figure.
-        alt: what it shows, in words.
+        alt: what it shows, in words, for readers who do not see it.
+        caption: stands below it, such as `Figure 1.2: what it shows`.
 
     Raises:
         ValueError: see `image`.
     """
-    picture = image(fig, alt)
+    picture = image(fig, alt) + figcaption(caption)
     plt.close(fig)
-    display({"text/html": picture, "text/plain": alt}, raw=True)
+    plain = "\n".join(filter(None, [alt, caption]))
+    whole = f'<figure style="margin: 0 0 1rem">{picture}</figure>'
+    display({"text/html": whole, "text/plain": plain}, raw=True)
+
+
+def figcaption(caption: str) -> str:
+    """A caption as HTML; nothing where there is none."""
+    style = "margin-top: 0.4rem; max-width: 46rem; font-size: 0.9em; line-height: 1.4"
+    words = html.escape(" ".join(caption.split()))
+    return f'<figcaption style="{style}">{words}</figcaption>' if words else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
@@ -223,7 +233,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     ]
     lines = []
     for first, *others in zip(*columns):
-        # Headings of rows and columns are marked as such, for readers who hear the table.
+        # Headings of rows and columns are marked as such, for screen readers.
         cells = (
             f'<td style="{style}">{html.escape(entry).replace(chr(10), "<br>")}</td>'
             for style, entry in zip(styles[1:], others)
@@ -329,7 +339,7 @@ def heat_maps(
     unit: str = "bayes_optimal",
     span: tuple[int, int] = (0, 5),
 ) -> Figure:
-    """The paper's Figures 3 and 4: who is meta-trained where, tested where, and what it costs.
+    """The paper's Figures 3 and 4: regret by the task of meta-training and the task of the test.
 
     A cell prints the regret; its colour is the regret divided by that of the learner `unit` in that
     column, on a scale of doublings, so that easy and hard bandits can be compared. Where a learner
@@ -619,7 +629,7 @@ def lifetime_curves(
     unit: str = "reward a step",
     share: Literal["col", "row"] = "col",
 ) -> Figure:
-    """Reward over the lifetime, in a panel for each order of things and each world.
+    """Reward over the lifetime, in a panel for each order of inputs and each environment.
 
     Controls are dashed and a random policy is dotted. The panels of a column share their vertical
     axis, so that what a change of the order costs can be read off.

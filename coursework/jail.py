@@ -127,6 +127,7 @@ def start(
     settings |= {"wire": theirs.fileno(), "visible": visible()}
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"MPLBACKEND": "agg", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(HERE / "jail.py"), json.dumps(settings)],
         pass_fds=[theirs.fileno()],

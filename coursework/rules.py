@@ -17,7 +17,7 @@ ALWAYS = ("numpy", "scipy", "matplotlib", "IPython", "tqdm", "typing_extensions"
 """Libraries that an answer may import in every assignment, beside Python's own."""
 
 RESERVED = ("symla_lite", "jax", "haiku", "optax", "gymnax", "evosax", "checks", "rules", "observe")
-RESERVED += ("lives", "otter", "torch", "tensorflow", "sklearn", "autograd")
+RESERVED += ("challenge", "unlabelled", "otter", "torch", "tensorflow", "sklearn", "autograd")
 """Libraries that an answer may import only where its assignment says so."""
 
 NEEDS_JAX = ("haiku", "optax", "gymnax", "symla_lite")

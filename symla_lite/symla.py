@@ -98,7 +98,7 @@ def symla(
     forget_bias: float = 1.0,
     layers: int = 1,
     units: int = 8,
-    form: Literal["fast", "textbook"] = "fast",
+    form: vsml.Form = "auto",
 ) -> Learner:
     """The SymLA learner.
 
@@ -123,7 +123,7 @@ def symla(
         layers: K (paper: 1).
         units: hidden units between two layers; with one layer there are none. Give `initial_std` of
             more than zero, or all hidden units of a layer stay alike for ever.
-        form: how a tick is computed, not what: `fast` or `textbook`.
+        form: how a tick is computed, not what; see `vsml.Form`.
 
     Returns:
         A learner whose theta fits all sizes. With several layers it also fits any other number of
@@ -139,10 +139,10 @@ def symla(
     for name, value, words in (
         ("reduce", reduce, ("mean", "sum")),
         ("exchange", exchange, ("step", "tick")),
-        ("form", form, ("fast", "textbook")),
+        ("form", form, vsml.FORMS),
     ):
         if value not in words:
-            raise ValueError(f"SymLA has no {name}={value!r}: give {words[0]!r} or {words[1]!r}.")
+            raise ValueError(f"SymLA has no {name}={value!r}: give one of {', '.join(words)}.")
     if initial_std < 0:
         raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
 
@@ -171,12 +171,8 @@ def symla(
             for key, layer in zip(jax.random.split(key, layers), chain, strict=True)
         )
 
-    def fast_step(theta: Theta | vsml.Weights, state: SymLAState, x: Input):
-        cells = vsml.fast(vsml.cut(theta, everywhere), reduce)
-        return pass_messages(cells, options, state, x)
-
-    def textbook_step(theta: Theta, state: SymLAState, x: Input):
-        cells = vsml.textbook(vsml.lstm_cell(theta), reduce)
+    def step(theta: Theta | vsml.Weights, state: SymLAState, x: Input):
+        cells = vsml.in_form(form, theta, reduce, everywhere)
         return pass_messages(cells, options, state, x)
 
     several = {"layers": layers, "units": units} if layers > 1 else {}
@@ -185,9 +181,9 @@ def symla(
         options=dataclasses.asdict(options) | several,
         init_theta=init_theta,
         init_state=init_state,
-        step=textbook_step,
+        step=step,
     )
     if form == "textbook":
         return learner
     prepare = functools.partial(vsml.cut, everywhere=everywhere)
-    return dataclasses.replace(learner, step=fast_step, prepare=prepare)
+    return dataclasses.replace(learner, prepare=prepare)

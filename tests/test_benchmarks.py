@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import limits, timing
+from benchmarks import gpu_check, limits, timing
 from benchmarks import paper_scale as gpu
 from benchmarks.assembled import Wrapped, assembled
 from benchmarks.printed import Printed, SymlaLayer, printed
 from benchmarks.settings import BALANCE, SETTINGS, Setting, ours
+from symla_lite import studies
 from symla_lite.environments import BANDITS, hearts
 from symla_lite.learner import Input, Sizes
 from symla_lite.symla import Layer, symla
@@ -111,6 +112,7 @@ def test_every_setting_can_be_dealt_out_and_fits_a_laptop():
         assert 4 * limits.state_size(setting) * setting.lives < 2**28
 
 
+@pytest.mark.slow
 def test_the_whole_of_a_benchmark_in_small(tmp_path):
     """Everything that `make bench` does, once, on almost nothing."""
     script = (
@@ -129,6 +131,47 @@ def test_the_whole_of_a_benchmark_in_small(tmp_path):
     for words in ("printed", "assembled", "binds", "The ladder, CartPole", "Scaling"):
         assert words in done.stdout
     assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+# Compiled for a GPU that is not here
+
+
+@pytest.mark.parametrize("form", gpu_check.FORMS)
+@pytest.mark.parametrize("study", studies.STUDIES)
+def test_every_studys_outer_step_at_the_papers_size_is_lowered_for_cuda(study, form):
+    training = gpu_check.largest(studies.named(study))
+    text = gpu_check.lowered(training, form).as_text()
+    assert "stablehlo.while" in text
+
+
+PLAN = """\
+HloModule jit_several_steps
+
+%inside (p: (f32[6,4], s32[])) -> (f32[6,4], s32[]) {
+  %p = (f32[6,4]{1,0}, s32[]) parameter(0)
+  %h = f32[6,4]{1,0} get-tuple-element(%p), index=0
+  %i = s32[] get-tuple-element(%p), index=1
+  %drawn = f32[50,6]{1,0} constant({...})
+  %gates = f32[6,16]{1,0} fusion(%h), kind=kCustom, calls=%product
+  %new = f32[6,4]{1,0} fusion(%gates, %h, %drawn), kind=kLoop, calls=%through
+  ROOT %out = (f32[6,4]{1,0}, s32[]) tuple(%new, %i)
+}
+
+ENTRY %main (x: f32[6,4]) -> f32[6,4] {
+  %x = f32[6,4]{1,0} parameter(0)
+  %first = (f32[6,4]{1,0}, s32[]) tuple(%x)
+  ROOT %w = (f32[6,4]{1,0}, s32[]) while(%first), condition=%more, body=%inside, \
+backend_config={"known_trip_count":{"n":"50"}}
+}
+"""
+
+
+def test_kernels_and_bytes_of_a_step_are_read_off_the_plan():
+    """Two kernels. The product reads 24 numbers and writes 96; the other reads 96, 24 and one
+    step's 6 of what is stacked over 50, and writes 24."""
+    assert gpu_check.a_step(PLAN, length=50) == (2, 4 * (24 + 96 + 96 + 24 + 6 + 24))
+    with pytest.raises(ValueError, match="no loop of 49 steps"):
+        gpu_check.a_step(PLAN, length=49)
 
 
 def test_two_devices_are_compared_by_lifetimes_with_the_same_luck():

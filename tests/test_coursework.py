@@ -46,8 +46,8 @@ def checks_of(master):
 def defined(master, added=""):
     """What the reference solution defines, with one more cell."""
     scope: dict = {}
-    for source in [*master.code("given", "solution"), added]:
-        exec(source, scope)
+    for number, source in enumerate([*master.code("given", "instruments", "solution"), added]):
+        exec(compile(source, f"cell {number}", "exec"), scope)
     return scope
 
 
@@ -226,6 +226,17 @@ def test_the_guide_has_every_assignment_with_its_solutions_and_wrong_answers():
             assert wrong.about in text
     assert "return [w - alpha * np.outer(x, delta)" in text
     assert "SOLUTION" not in text and "<!--" not in text
+
+
+def test_the_guides_page_shows_its_formulas_without_a_script_or_another_file():
+    text = guide.guide([master(name) for name in NAMES])
+    page = guide.page(text)
+    without_code = re.sub(r"^```.*?^```|`[^`\n]+`", "", text, flags=re.DOTALL | re.MULTILINE)
+    formulas = re.findall(r"\$\$.+?\$\$|\$[^$]+\$", without_code, re.DOTALL)
+    assert page.count("<math") == len(formulas) > 5
+    prose = re.sub(r"<(pre|code|math)\b.*?</\1>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"\$|\\[a-z({\[]", prose), "a formula that was not converted"
+    assert not re.findall(r"<script|<merror| src=|<link", page)
 
 
 def test_a_question_that_only_measures_says_so_where_its_solution_would_be():

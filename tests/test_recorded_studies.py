@@ -233,6 +233,8 @@ def test_study_4_symla_learns_on_the_smallest_grid_what_pays(tasks, rewards):
         assert interval(claims.worth(tasks, "symla-hearts_2", test, control))[0] > 0, control
         left = by_fifths(tasks, "symla-hearts_2", f"{test}_{control}")[..., -1]
         assert abs(left.mean()) < 0.15 * last.mean(), control
+    kept = by_fifths(tasks, "symla-hearts_2", f"{test}_{claims.KEPT}")[..., -1]
+    assert interval(kept)[0] > 0 and kept.mean() > 0.8 * last.mean()
 
 
 # With this little meta-training the three seeds differ so much that an interval over seeds does not

@@ -50,10 +50,10 @@ LINES = [
     "1 / 0",
     "assert np.isclose(1, 2)",
     "def unfinished(:",
-    "from __future__ import annotations\nfrom typing import Any\ndef any(x: Anything): ...\ndel any",
+    "from __future__ import annotations\ndef later(x: Unknown): ...",
     "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int",
     "from collections import namedtuple\nPair = namedtuple('Pair', 'a b')",
-    "import logging\nlogging.basicConfig(level=logging.INFO)\nlogging.info('here')",
+    "import logging\nlogging.basicConfig()\nlogging.info('here')",
     "np.random.seed(0)\nimport random\nrandom.seed(0)",
     "np.set_printoptions(precision=3, suppress=True)",
     "import time, datetime\nprint(time.time(), datetime.date.today())",
@@ -76,6 +76,13 @@ def cell(source: str) -> dict:
 
 def text_of(one: dict) -> str:
     return "".join(one["source"])
+
+
+def solutions(notebook: dict, given: list[dict]) -> set[str]:
+    """The sources of the code cells of a solved notebook that were not handed out."""
+    handed_out = {one["source"].strip() for one in given}
+    code = (text_of(x).strip() for x in notebook["cells"] if x["cell_type"] == "code")
+    return {source for source in code if source not in handed_out}
 
 
 class Renamed(ast.NodeTransformer):

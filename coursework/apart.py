@@ -178,7 +178,7 @@ class Answers:
                     self.functions = {}
                     return
                 cell.setdefault("skip", []).append(at)
-                why = f"takes more than {limit:.3g} seconds"
+                why = f"takes more than {round(limit, 1):g} seconds"
                 if not isinstance(error, Late):
                     why = "ended the process that it ran in"
                 line = line_of(cell["source"], at)
@@ -203,7 +203,7 @@ class Answers:
                 return question()
         except Late:
             self.close()
-            raise AnswerError(f"No answer within {limit:.3g} seconds.") from None
+            raise AnswerError(f"No answer within {round(limit, 1):g} seconds.") from None
         except Gone:
             self.close()
             raise AnswerError("The answer ended the process that it ran in.") from None

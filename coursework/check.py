@@ -262,12 +262,7 @@ def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[
     solution = json.loads((folder / f"{name}-solution.ipynb").read_text("utf-8"))
     package = grade.Package(folder / f"{name}-autograder.zip")
     full = {x: sum(points[:2]) for x, points in master.split.items() if not points[2]}
-    given = {cell["source"].strip() for cell in package.settings["given"]}
-    solutions = {
-        alter.text_of(x).strip()
-        for x in solution["cells"]
-        if x["cell_type"] == "code" and alter.text_of(x).strip() not in given
-    }
+    solutions = alter.solutions(solution, package.settings["given"])
     wrong = []
     with tempfile.TemporaryDirectory() as here, contextlib.chdir(here):
         for seed in range(count):
@@ -381,8 +376,8 @@ def main() -> int:
         bad += len(wrong)
         print(*wrong, sep="\n", end="\n" if wrong else "")
         print(
-            f"\n{25 * len(quick)} right answers with harmless changes and {25 * len(quick)} spoiled "
-            f"ones: {len(wrong)} earned other than they should."
+            f"\n{25 * len(quick)} right answers with harmless changes and {25 * len(quick)} "
+            f"spoiled ones: {len(wrong)} earned other than they should."
         )
     if "02_metarnn" in quick:
         total = by_otter("02_metarnn", given.out)

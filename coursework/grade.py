@@ -407,6 +407,8 @@ class Book:
     def write(self) -> None:
         """Writes `scores.csv`, with totals; a reader's points that are there count."""
         for row in self.rows.values():
+            if row.get("graded") != "yes":
+                continue
             points = [row.get("by checks"), *(x for key, x in row.items() if "(reader" in key)]
             with suppress(ValueError):
                 row["total"] = f"{sum(float(x) for x in points if x):g}"

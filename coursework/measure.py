@@ -2,8 +2,9 @@
 
     python coursework/measure.py        writes challenge.json; about ten minutes on an idle core
 
-The reference is judged as a student is, by medians of five trainings: the wide bar lies
-above 99.9% of the medians that the measured seeds allow, and the tight one above 99% of them. Chapter 6's numbers are measured beside it, and three ways to spend the budget.
+The reference is judged as a student is, by medians of five trainings: the wide bar lies above 99.9%
+of the medians that the measured seeds allow, and the tight one above 99% of them. Chapter 6's
+numbers are measured beside it, and three ways to spend the budget.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def metarnn(rng: np.random.Generator, A: int, B: int) -> Answers:
 
 
 def reinforce(rng: np.random.Generator) -> Answers:
-    """A linear softmax policy that learns by policy gradients from random weights, which the seed of
+    """A linear softmax policy that learns by policy gradients, from random weights that the seed of
     a lifetime draws."""
     alpha = 0.3 + 0.4 * rng.random()
 

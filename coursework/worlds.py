@@ -1,8 +1,8 @@
 """Assignment 5b's worlds, and a small meta-training in them, in NumPy.
 
-Two arms, 100 pulls. One arm pays with a probability from U[1/2, 1], the other from U[0, high]. In the
-world "ordered" the first arm is the good one; in "swapped" it is the second; in "unordered" a coin
-decides for each lifetime. The agent is a small SymLA: a cell for each action, one tick a pull.
+Two arms, 100 pulls. One arm pays with a probability from U[1/2, 1], the other from U[0, high]. In
+the world "ordered" the first arm is the good one; in "swapped" it is the second; in "unordered" a
+coin decides for each lifetime. The agent is a small SymLA: a cell for each action, one tick a pull.
 """
 
 from collections.abc import Callable

@@ -26,15 +26,15 @@ SETUP_OPENING = "```{code-cell} ipython3\n:tags: [setup, hide-input]\n\n"
 SETUP_PATTERN = re.compile(re.escape(SETUP_OPENING) + r".*?^```$", re.DOTALL | re.MULTILINE)
 
 SETUP_REPORT = """\
-import jax
 from symla_lite import here
+import jax
 
 here.ready()
 """
 
 SETUP_REPORT_OF_STUDIES = """\
-import jax
 from symla_lite import here
+import jax
 
 RERUN = None  # or a scale in quotes: runs the study. Cut off? Run this cell again, and it goes on.
 """

@@ -1,4 +1,4 @@
-"""VSML: weights become small recurrent networks that share theta and talk by messages.
+"""VSML: weights become small recurrent networks that share theta and exchange messages.
 
 Equations 6 to 8 of the paper, after Kirsch and Schmidhuber (2021). In the place of each weight
 w_ab^(k) of layer k stands a cell with a state h_ab^(k) of its own and with the same three functions
@@ -31,14 +31,14 @@ from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 
 class Heard(NamedTuple):
-    """What the cells of a layer hear in one tick."""
+    """What the cells of a layer receive in one tick."""
 
     at_input: jax.Array
-    """What belongs to input a, heard by all cells (a, .): m_fwd_a^(k), [A, I]."""
+    """What belongs to input a, received by all cells (a, .): m_fwd_a^(k), [A, I]."""
     at_output: jax.Array
-    """What belongs to output b, heard by all cells (., b): m_bwd_b^(k), [B, J]."""
+    """What belongs to output b, received by all cells (., b): m_bwd_b^(k), [B, J]."""
     everywhere: jax.Array
-    """What every cell hears, [E]: nothing in Equation 6, the reward in Equation 9."""
+    """What every cell receives, [E]: nothing in Equation 6, the reward in Equation 9."""
 
 
 class Cell(NamedTuple):
@@ -98,7 +98,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
 
 
 class BackpropState(NamedTuple):
-    """Three numbers: a weight, and what its cell has to say."""
+    """Three numbers: a weight, and what its cell sends."""
 
     w: jax.Array
     """w_ab."""
@@ -166,7 +166,7 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell hears in a tick, I + J + E.
+        heard: how many numbers a cell receives in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -230,7 +230,7 @@ class Weights(NamedTuple):
     at_input: jax.Array
     """[I, 4 N]."""
     at_output: jax.Array
-    """For what an output hears and, below it, what every cell hears and the bias,
+    """For what an output receives and, below it, what every cell receives and the bias,
     [J + E + 1, 4 N]."""
     h: jax.Array
     """The recurrent weights, [N, 4 N]."""
@@ -244,8 +244,8 @@ def cut(theta: Theta | Weights, everywhere: int = 0) -> Weights:
     """Prepares an LSTM cell's theta for the fast form; what is prepared stays as it is.
 
     Args:
-        theta: as `lstm_theta` made it. Half of what a cell hears belongs to its input and half to
-            its output (I = J), but for what every cell hears.
+        theta: as `lstm_theta` made it. Half of what a cell receives belongs to its input and half
+            to its output (I = J), but for what every cell receives.
         everywhere: E, how many numbers every cell hears.
     """
     if isinstance(theta, Weights):
@@ -262,11 +262,11 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
     things to map.
 
     The LSTM's input product splits into a part per input a and a part per output b, computed A + B
-    times and not A * B times. What every cell hears, and the bias, enter at the outputs. The sum
-    (or mean) of linear read-outs is the read-out of the sum (or mean).
+    times and not A * B times. What every cell receives, and the bias, enter at the outputs. The
+    sum (or mean) of linear read-outs is the read-out of the sum (or mean).
 
     Args:
-        theta: as `lstm_theta` made it; where every cell hears something, as in Equation 9, `cut`.
+        theta: as `lstm_theta` made it; after `cut` where every cell receives something (E > 0).
         reduce: how messages are collected.
         fused: for a GPU, which waits for its memory: products are written as sums of terms, each
             gate by itself, so that the compiler puts products and gates into one kernel. As a
@@ -451,7 +451,7 @@ label), the label, and a 1 that says that there is one. No message is smaller.""
 
 
 class SupervisedState(NamedTuple):
-    """The cells of all layers, and what they were told of the example that waits for its label."""
+    """The cells of all layers, and the messages of the example whose label comes next."""
 
     h: tuple[State, ...]
     """h^(1) ... h^(K)."""

@@ -28,6 +28,7 @@ def explorer(
     draw: Callable[..., Figure],
     *,
     alt: Callable[..., str],
+    caption: str = "",
     play: bool = False,
     **choices: Sequence[Any] | Mapping[str, Any],
 ) -> widgets.VBox:
@@ -36,6 +37,7 @@ def explorer(
     Args:
         draw: `(**values) -> Figure`, called once for every combination.
         alt: `(**values) -> str`: what that picture shows, in words.
+        caption: stands below the pictures, such as `Figure 1.2: what they show`.
         play: whether sliders also get a button that moves them by itself.
         **choices: one or two, each a sequence of values or a mapping from what the control says
             to the value. Numbers get a slider, words get buttons or, where they are long, a list.
@@ -78,7 +80,8 @@ def explorer(
             for first in range(0, len(pictures), n)
         ]
         stack = stack_behind(selectors[0], inner)
-    return widgets.VBox([*(row for _, row in rows), stack])
+    below = [widgets.HTML(figures.figcaption(caption))] if caption else []
+    return widgets.VBox([*(row for _, row in rows), stack, *below])
 
 
 def labels(name: str, values: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:

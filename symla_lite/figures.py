@@ -182,19 +182,29 @@ def image(fig: Figure, alt: str) -> str:
     )
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str, caption: str = "") -> None:
     """Displays a figure in a notebook and in the page, with its alternative text, and closes it.
 
     Args:
         fig: the figure.
-        alt: what it shows, in words.
+        alt: what it shows, in words, for readers who do not see it.
+        caption: stands below it, such as `Figure 1.2: what it shows`.
 
     Raises:
         ValueError: see `image`.
     """
-    picture = image(fig, alt)
+    picture = image(fig, alt) + figcaption(caption)
     plt.close(fig)
-    display({"text/html": picture, "text/plain": alt}, raw=True)
+    plain = "\n".join(filter(None, [alt, caption]))
+    whole = f'<figure style="margin: 0 0 1rem">{picture}</figure>'
+    display({"text/html": whole, "text/plain": plain}, raw=True)
+
+
+def figcaption(caption: str) -> str:
+    """A caption as HTML; nothing where there is none."""
+    style = "margin-top: 0.4rem; max-width: 46rem; font-size: 0.9em; line-height: 1.4"
+    words = html.escape(" ".join(caption.split()))
+    return f'<figcaption style="{style}">{words}</figcaption>' if words else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
@@ -223,7 +233,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     ]
     lines = []
     for first, *others in zip(*columns):
-        # Headings of rows and columns are marked as such, for readers who hear the table.
+        # Headings of rows and columns are marked as such, for screen readers.
         cells = (
             f'<td style="{style}">{html.escape(entry).replace(chr(10), "<br>")}</td>'
             for style, entry in zip(styles[1:], others)
@@ -329,7 +339,7 @@ def heat_maps(
     unit: str = "bayes_optimal",
     span: tuple[int, int] = (0, 5),
 ) -> Figure:
-    """The paper's Figures 3 and 4: who is meta-trained where, tested where, and what it costs.
+    """The paper's Figures 3 and 4: regret by the task of meta-training and the task of the test.
 
     A cell prints the regret; its colour is the regret divided by that of the learner `unit` in that
     column, on a scale of doublings, so that easy and hard bandits can be compared. Where a learner
@@ -619,7 +629,7 @@ def lifetime_curves(
     unit: str = "reward a step",
     share: Literal["col", "row"] = "col",
 ) -> Figure:
-    """Reward over the lifetime, in a panel for each order of things and each world.
+    """Reward over the lifetime, in a panel for each order of inputs and each environment.
 
     Controls are dashed and a random policy is dotted. The panels of a column share their vertical
     axis, so that what a change of the order costs can be read off.
@@ -674,3 +684,70 @@ def lifetime_curves(
         handlelength=2,
     )
     return fig
+
+
+@styled
+def estimates(
+    panels: Mapping[str, Mapping[str, Estimate]],
+    unit: str = "reward a step, last fifth",
+    best: Mapping[str, float] | None = None,
+) -> Figure:
+    """Estimates with their intervals: a row for each learner or control, a panel for each task.
+
+    Args:
+        panels: for each task (a panel's title) and each row, an estimate. A row is a learner of
+            `COLOURS`, such a name followed by the words for a control of it (a hollow mark), or
+            anything else (grey). A panel may lack rows that others have. A dotted line marks the
+            row "random".
+        unit: of the horizontal axis.
+        best: for each task that has one, the most that can be earned; drawn as a line.
+    """
+    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
+    fig, all_axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(2.2 + 1.65 * len(panels), 0.9 + 0.24 * len(rows)),
+        sharey=True,
+        squeeze=False,
+    )
+    plt.close(fig)
+    named = []
+    for row in rows:
+        who, space, control = row.partition(" ")
+        known = who in COLOURS
+        named.append((label(who) + space + control if known else row, bool(known and control)))
+    for axes, (task, panel) in zip(all_axes[0], panels.items()):
+        if "random" in panel:
+            axes.axvline(panel["random"].mean, color=COLOURS["random"], lw=1, ls=":")
+        if best and task in best:
+            axes.axvline(best[task], color=COLOURS["bayes_optimal"], lw=1, ls="--")
+        for place, row in enumerate(rows):
+            if row in panel:
+                who = row.partition(" ")[0]
+                colour = COLOURS[who if who in COLOURS else "neutral"]
+                mean, low, high = panel[row]
+                axes.plot([low, high], [place, place], color=colour, lw=1.6)
+                face = PAPER if named[place][1] else colour
+                axes.plot(mean, place, "o", ms=5.5, color=colour, mfc=face, zorder=3)
+        axes.set_title(task)
+        axes.set_yticks(range(len(rows)), [name for name, _ in named])
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        axes.tick_params(axis="y", length=0)
+    all_axes[0, 0].invert_yaxis()
+    fig.supxlabel(unit, size=10)
+    return fig
+
+
+def in_words(panels: Mapping[str, Mapping[str, Estimate | Course]], digits: int = 3) -> str:
+    """What `estimates` or one row of `lifetime_curves` shows, for readers who do not see it: each
+    estimate with its interval, each curve from its first to its last part."""
+
+    def words(found: Estimate | Course) -> str:
+        if isinstance(found, Estimate):
+            return bracketed(found, digits)
+        return f"from {found.mean[0]:.{digits}f} to {found.mean[-1]:.{digits}f}"
+
+    return " ".join(
+        f"{task}: " + ", ".join(f"{row} {words(found)}" for row, found in rows.items()) + "."
+        for task, rows in panels.items()
+    )

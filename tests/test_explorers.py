@@ -50,6 +50,12 @@ def made(monkeypatch):
     return kept
 
 
+def test_the_caption_is_the_last_thing_below_the_pictures(made):
+    shown = explorer(Draw(), alt=alt, p=[0.1, 0.2], caption="Figure 1.2: <two> pictures.")
+    assert isinstance(shown.children[-2], widgets.Stack)
+    assert ">Figure 1.2: &lt;two&gt; pictures.</figcaption>" in shown.children[-1].value
+
+
 def test_every_combination_is_drawn_once_and_stands_where_its_controls_point(made):
     draw = Draw()
     shown = explorer(draw, alt=alt, learner=["symla", "metarnn"], p_1=[0.1, 0.5, 0.9])

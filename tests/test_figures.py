@@ -65,6 +65,18 @@ def test_a_shown_figure_carries_its_alternative_text_and_is_closed(monkeypatch):
     assert picture.width == 3 * 72 * figures.RESOLUTION
 
 
+def test_a_caption_stands_below_the_figure_and_in_its_plain_text(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda data, raw: shown.append(data))
+    for caption in ("", "Figure 1.2:  rewards\n < 1."):
+        figures.show(plt.figure(figsize=(3, 2)), alt="A line.", caption=caption)
+    without, data = shown
+    assert "figcaption" not in without["text/html"] and without["text/plain"] == "A line."
+    picture, below = data["text/html"].split("<figcaption")
+    assert "<img" in picture and re.search(r">Figure 1\.2: rewards &lt; 1\.</figcaption>", below)
+    assert data["text/plain"].startswith("A line.\nFigure 1.2:")
+
+
 def test_a_picture_without_words_or_without_a_figure_is_refused():
     fig = plt.Figure()
     with pytest.raises(ValueError, match="alt=' ' tells nothing"):

@@ -13,6 +13,10 @@ PACKAGE_REGISTRY_HELP = "Set-up stopped: see the message above; run the same com
 COURSEWORK := _build/coursework
 COURSEWORK_READY := $(COURSEWORK)/venv/.ready
 
+CUDA := _build/cuda
+CUDA_READY := $(CUDA)/.ready
+JAX_CUDA ?= cuda12
+
 NAME ?= bandits
 SCALE ?= quick
 
@@ -45,15 +49,22 @@ pdf: book  ## print the book into one PDF (needs a Chromium)
 study: $(READY)  ## run one study: make study NAME=bandits SCALE=quick
 	@$(BIN)/python -m symla_lite study $(NAME) --scale $(SCALE)
 
-coursework: $(COURSEWORK_READY)  ## build the six assignments, their graders and the guide (CHECK=1 also grades known answers)
+coursework: $(COURSEWORK_READY)  ## build the assignments, their graders and the guide (CHECK=1 also grades known answers)
 	@$(COURSEWORK)/venv/bin/python coursework/build.py $(if $(VARIANT),--variant "$(VARIANT)")
 	@$(if $(CHECK),$(COURSEWORK)/venv/bin/python coursework/check.py $(if $(VARIANT),--variant "$(VARIANT)"))
 
 bench: $(READY)  ## time everything beside what it is to beat (ARGS="--quick": CartPole alone)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-gpu: $(READY)  ## two runs at the paper's size, into data/; needs a GPU and jax[cuda12]
-	@$(BIN)/python -m benchmarks.paper_scale $(ARGS)
+# GPU_PYTHON=python3 takes a Python whose JAX has CUDA already, and sets up nothing.
+gpu: $(if $(GPU_PYTHON),,$(CUDA_READY))  ## compare, time and train on a GPU, into data/ (ARGS="train --minutes 9": in parts)
+	@$(or $(GPU_PYTHON),$(CUDA)/bin/python) -m benchmarks.paper_scale $(ARGS)
+
+gpu-check: $(CUDA_READY)  ## compile every study's outer step for an H100 and a T4; needs no GPU
+	@$(CUDA)/bin/python -m benchmarks.gpu_check $(ARGS)
+
+mutants: $(READY)  ## break the code in small ways and see whether its tests notice (ARGS="--sample 10")
+	@$(BIN)/python tests/mutants.py $(ARGS)
 
 notebooks: $(READY)  ## make each chapter's .ipynb from its .md (CHECK=1 only compares)
 	@$(BIN)/python book/_tools/notebooks.py $(if $(CHECK),--check)
@@ -85,6 +96,18 @@ clean:  ## remove what was built and the environment (never data/)
 # A mark is written after its step: a set-up that was interrupted has none, and starts again from an empty folder.
 $(READY): $(VERSIONS) pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# JAX for a GPU: the same versions, and 5 GB of CUDA's libraries beside them.
+$(CUDA_READY): $(VERSIONS) requirements.lock
+	@echo "Setting up $(CUDA) (5 GB, minutes the first time) ..."
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(CUDA)
+	@$(UV) pip sync --quiet --python $(CUDA)/bin/python --require-hashes requirements.lock || { \
+		echo $(PACKAGE_REGISTRY_HELP); exit 1; }
+	@$(UV) pip install --quiet --python $(CUDA)/bin/python --no-deps --no-build-isolation --editable .
+	@version=$$($(CUDA)/bin/python -c 'import jax; print(jax.__version__)'); \
+		$(UV) pip install --quiet --python $(CUDA)/bin/python "jax[$(JAX_CUDA)]==$$version" || { \
+		echo $(PACKAGE_REGISTRY_HELP); exit 1; }
 	@touch $@
 
 # Otter, which grades the coursework, has an environment of its own and does not touch the book's.

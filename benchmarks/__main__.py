@@ -21,7 +21,7 @@ devices.one_for_each_core()  # before the next imports ask JAX for anything
 from benchmarks import ladder, limits, timing  # noqa: E402
 from benchmarks.assembled import assembled  # noqa: E402
 from benchmarks.printed import printed  # noqa: E402
-from benchmarks.settings import SETTINGS, Setting, ours  # noqa: E402
+from benchmarks.settings import SETTINGS, Setting, at_papers_size, ours  # noqa: E402
 from symla_lite.environments import linear_bandit  # noqa: E402
 from symla_lite.studies import records  # noqa: E402
 
@@ -208,6 +208,11 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     top.add_argument("--turns", type=int, default=5, help="calls of each program; medians are kept")
     top.add_argument("--quick", action="store_true", help="CartPole alone, no ladder, no curves")
+    top.add_argument("--paper", action="store_true", help="at the paper's size; no curves")
+    top.add_argument(
+        "--memory", type=float, default=8.0, help="GiB for the population, at that size"
+    )
+    top.add_argument("--kept", action="store_true", help="take programs compiled before")
     top.add_argument("--out", type=Path, default=Path("runs/benchmark"), help="the JSON's folder")
     return top
 
@@ -220,12 +225,17 @@ def main() -> int:
         print(f"error: --turns {turns} times nothing: give at least 1.", file=sys.stderr)
         return 2
     say = functools.partial(print, file=sys.stderr, flush=True)
+    if not arguments.kept:  # a program that is read from a file would hide how long it compiles
+        jax.config.update("jax_enable_compilation_cache", False)
     began, settings = time.monotonic(), {}
     for name in ["CartPole"] if arguments.quick else SETTINGS:
         say(f"{name} ...")
-        settings[name] = compare(SETTINGS[name], turns)
+        setting = SETTINGS[name]
+        if arguments.paper:
+            setting = at_papers_size(setting, arguments.memory)
+        settings[name] = compare(setting, turns)
     found = {"settings": settings}
-    if not arguments.quick:
+    if not (arguments.quick or arguments.paper):
         say("the ladder ...")
         found["ladder"] = climb(turns)
         say("the scaling curves ...")
@@ -238,6 +248,7 @@ def main() -> int:
     }
     print(table(found))
     name = "".join(c if c.isalnum() else "-" for c in machine().lower())
+    name += "-paper" if arguments.paper else ""
     path = arguments.out / f"{name}.json"
     checkpoint.write(path, json.dumps(found, indent=1).encode() + b"\n")
     print(f"\nKept in {path} ({found['seconds']} s)")

@@ -1,89 +1,169 @@
-"""python -m benchmarks.paper_scale: two runs at the paper's own size, for a GPU.
+"""python -m benchmarks.paper_scale: what a GPU is for, in parts of ten minutes.
 
-Study 1's easy bandit (N = 64) and Study 3's CartPole, each with seed 0, into data/. Stopped, it
-goes on where it was. First it lets the same agent live on the GPU and on the CPU, and compares what
-it earns: what a GPU finds must be what a CPU finds, within statistical error.
+Three parts, in this order, each of which may be asked for alone:
+
+- `agree`: recorded agents act on the GPU and on the CPU with the same keys, and what they earn is
+  compared: what a GPU finds must be what a CPU finds, within statistical error;
+- `time`: every world at the paper's size, beside the printed method and the one assembled from
+  evosax;
+- `train`: the runs that the studies need at sizes for a GPU, into data/.
+
+A run that is stopped, or a machine that is taken away, costs ten seconds of it: the same command
+goes on. `--minutes` stops by itself.
 """
 
 import argparse
+import contextlib
+import os
+import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from symla_lite import studies
 from symla_lite.__main__ import answer
+from symla_lite.learner import Theta
 from symla_lite.lifetime import live
 from symla_lite.meta_training import said_beforehand
-from symla_lite.studies.run import run_training
+from symla_lite.studies import results
+from symla_lite.studies.run import record_path, run_training
 from symla_lite.studies.study import Training
 
-RUNS = (("bandits", "symla-easy"), ("observation_spaces", "symla-cartpole"))
-"""Study and training."""
+PARTS = ("agree", "time", "train")
+RECORDED = (("bandits", "symla-easy"), ("observation_spaces", "symla-cartpole"))
+"""Agents of the scale `standard` that are compared. A drawn theta would be nearly blind: it hardly
+acts on what it sees, so errors in what it sees would not show."""
+RUNS = (
+    ("bandits", "paper", "symla-easy", 0),
+    ("observation_spaces", "paper", "symla-cartpole", 0),
+    ("environments", "gpu", "symla-grid", 0),
+    *(
+        ("tasks", "gpu", training.name, seed)
+        for seed in (0, 1, 2)
+        for training in studies.named("tasks").scale("gpu").trainings
+    ),
+)
+"""Study, scale, training and seed; those that start from others come after them."""
 MANY = 1000
-"""Lifetimes in the comparison."""
+"""Lifetimes in a comparison."""
+APART = 4.0
+"""Standard errors from which on two devices disagree."""
 
 
-def earned(training: Training, device: jax.Device) -> np.ndarray:
-    """What one drawn theta earns in each of many lifetimes on a device, [MANY]."""
-    learner, environment = training.learner, training.environment
+def earned(training: Training, theta: Theta, device: jax.Device, lifetimes: int) -> np.ndarray:
+    """What theta earns in each of so many lifetimes on a device, [lifetimes]."""
 
     @jax.jit
-    def all_lives(key):
-        key_theta, key_lives = jax.random.split(key)
-        theta = learner.init_theta(key_theta, environment.sizes)
-        theta = jax.tree.map(
-            lambda x: x + 0.2 * jnp.cos(jnp.arange(x.size)).reshape(x.shape), theta
-        )
-
+    def all_lifetimes(theta, keys):
         def reward(key):
-            return live(learner, environment, training.outer.length, theta, key).reward.sum()
+            length = training.outer.length
+            return live(training.learner, training.environment, length, theta, key).reward.sum()
 
-        return jax.vmap(reward)(jax.random.split(key_lives, MANY))
+        return jax.vmap(reward)(keys)
 
-    with jax.default_device(device):
-        return np.asarray(all_lives(jax.random.key(0)))
+    given = theta, jax.random.split(jax.random.key(0), lifetimes)
+    return np.asarray(all_lifetimes(*jax.device_put(given, device)))
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:
     """How far two means are apart, in standard errors of their difference: lifetimes with the same
-    luck are compared. Zero where no lifetime differs.
+    key are compared. Zero where no lifetime differs.
     """
     difference = one - other
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     return float(abs(difference.mean()) / error) if error else 0.0
 
 
-def run(out: Path, memory: float) -> None:
-    """Compares, then runs. Raises `ValueError` or `FileTrouble`."""
-    if jax.default_backend() == "cpu":
-        raise ValueError(
-            "there is no GPU here, and on a CPU these runs take days: install jax[cuda12] where "
-            "there is one, or take --scale standard."
+def agree(lifetimes: int = MANY) -> None:
+    """Compares this device with the CPU. Raises `ValueError` where they disagree."""
+    for name, training_name in RECORDED:
+        runs = results.load(studies.named(name))
+        training = runs.study.scale("standard").training(training_name)
+        theta = runs.theta(training_name, 0)
+        here, there = (
+            earned(training, theta, jax.devices(kind)[0], lifetimes) for kind in (None, "cpu")
         )
-    for name, training_name in RUNS:
-        study = studies.named(name)
-        training = study.scale("paper").training(training_name)
-        here, there = (earned(training, jax.devices(kind)[0]) for kind in (None, "cpu"))
         print(
             f"{training_name}: {here.mean():.3f} on {jax.devices()[0].device_kind}, "
             f"{there.mean():.3f} on the CPU, {apart(here, there):.1f} standard errors apart; "
             f"{np.mean(np.isclose(here, there)):.0%} of the lifetimes earn the same."
         )
-        print(said_beforehand(training.learner, training.environment, training.outer, memory))
-        path = run_training(study, "paper", training_name, 0, out, 0, memory)
-        print(f"Recorded in {path}.")
+        if apart(here, there) > APART:
+            raise ValueError(
+                f"The devices disagree on {training_name}: make no runs here before the cause is "
+                "known."
+            )
 
 
-def main() -> int:
+def train(out: Path, memory: float, runs: Sequence[tuple[str, str, str, int]] = RUNS) -> None:
+    """Makes the runs that are not recorded. Raises `ValueError` or `FileTrouble`."""
+    for name, scale, training_name, seed in runs:
+        study = studies.named(name)
+        training = study.scale(scale).training(training_name)
+        path = record_path(out, study, scale, training_name, seed)
+        if not path.exists():
+            print(said_beforehand(training.learner, training.environment, training.outer, memory))
+            run_training(study, scale, training_name, seed, out, 0, memory)
+        print(f"Recorded in {path}.", flush=True)
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Does the parts that were asked for. Raises `ValueError` or `FileTrouble`."""
+    if jax.default_backend() == "cpu":
+        raise ValueError(
+            "There is no GPU here, or JAX has none of its parts for CUDA (`make gpu` installs "
+            "them), and on a CPU these runs take days: take --scale standard."
+        )
+    for part in asked.parts or PARTS:
+        if part == "agree":
+            agree()
+        elif part == "time":
+            command = [sys.executable, "-m", "benchmarks", "--paper", "--memory", str(asked.memory)]
+            if subprocess.run(command).returncode:
+                raise ValueError("The benchmark stopped; see above.")
+        else:
+            train(asked.out, asked.memory)
+
+
+def in_time(command: Sequence[str], minutes: float) -> int:
+    """Runs a command and ends it, with all that it started, after so many minutes. It is killed:
+    what compiles may not hear an interrupt, and a run that is killed goes on from its checkpoint.
+
+    Returns:
+        Its exit status; 0 where it was ended.
+    """
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait(60 * minutes)
+    except subprocess.TimeoutExpired:
+        print(f"\nStopped after {minutes:g} min. The same command goes on.")
+        return 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Asks what is wanted, and does it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_scale", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="agree, time, train; all of them")
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder of the records")
     parser.add_argument("--memory", type=float, default=8.0, help="GiB for the population")
-    arguments = parser.parse_args()
-    return answer(lambda: run(arguments.out, arguments.memory))
+    parser.add_argument("--minutes", type=float, help="stop after so many")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}: give some of {', '.join(PARTS)}")
+    if asked.minutes is None:
+        return answer(lambda: run(asked))
+    same = ["--out", str(asked.out), "--memory", str(asked.memory)]
+    return in_time(
+        [sys.executable, "-m", "benchmarks.paper_scale", *asked.parts, *same], asked.minutes
+    )
 
 
 if __name__ == "__main__":

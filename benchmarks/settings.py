@@ -43,6 +43,8 @@ class Setting:
     hidden: int = 16
     """N."""
     ticks: int = 2
+    memory: float = 1.0
+    """GiB for the pairs that are evaluated at the same time."""
 
     @property
     def lives(self) -> int:
@@ -79,6 +81,18 @@ SETTINGS = {
 """The studies' worlds, each with an outer step of about half a second on two cores."""
 
 
+def at_papers_size(setting: Setting, memory: float) -> Setting:
+    """The same world with the paper's population, lifetimes and their length."""
+    bandit = setting.environment.name in BANDITS
+    return dataclasses.replace(
+        setting,
+        population=1024,
+        lifetimes=100 if bandit else 10,
+        length=100 if bandit else 500,
+        memory=memory,
+    )
+
+
 def ours(
     setting: Setting,
     learner: Learner | None = None,
@@ -91,7 +105,7 @@ def ours(
     environment, outer = setting.environment, setting.outer
     like = learner.init_theta(jax.random.key(0), environment.sizes)
     _, unravel = ravel_pytree(like)
-    chunk = chunk or chunk_size(learner, environment, outer, memory=1.0)
+    chunk = chunk or chunk_size(learner, environment, outer, setting.memory)
     one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
 
     def start(key):

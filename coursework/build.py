@@ -193,6 +193,17 @@ class Master(NamedTuple):
         return found
 
     @property
+    def checks(self) -> list[tuple[str, int, str]]:
+        """Each check: its question, its points and its source."""
+        found, question = [], ""
+        for cell in self.cells:
+            question = cell.metadata.get("question", question)
+            if "test" in tags(cell):
+                header = TEST_HEADER.match(cell.source)
+                found.append((question, int(header[2]), cell.source))
+        return found
+
+    @property
     def names(self) -> list[str]:
         """What the tests ask for: the parameters of the test functions."""
         found = []
@@ -218,7 +229,7 @@ def tags(cell: NotebookNode) -> list[str]:
 
 def masters() -> list[Path]:
     """The sources of the assignments."""
-    return sorted(HERE.glob("[0-9][0-9]_*.md"))
+    return sorted(HERE.glob("[0-9][0-9]*_*.md"))
 
 
 def values_of(convention: list | dict) -> list:
@@ -261,7 +272,7 @@ def read(path: Path, variant: str = "") -> Master:
         value = choose(values_of(values), name, variant)
         together = value if isinstance(value, dict) else {"": value}
         chosen |= {f"{name}.{key}".strip("."): item for key, item in together.items()}
-    for file in HERE.glob("*.json"):
+    for file in HERE.glob("challenge.json"):
         numbers = json.loads(file.read_text("utf-8"))
         chosen |= {f"{file.stem}.{key}": value for key, value in numbers.items()}
 

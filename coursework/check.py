@@ -3,26 +3,33 @@
     python coursework/check.py              all assignments, after build.py
     python coursework/check.py 02_metarnn   one
 
-Each goes through Otter and the autograder package as a submission would: the reference solution,
-the notebook as it is handed out, and typical wrong answers. With Assignment 2 go answers that try
-to earn points by other means. Ends with status 1 where something earned other than it should, or
+Each is graded as a submission is: the reference solution, the notebook as it is handed out, and
+typical wrong answers; one reference also goes through Otter. With Assignment 2 go answers that try
+to earn points by other means. A hundred right answers with harmless changes and a hundred spoiled
+ones are marked in this process. Ends with status 1 where something earned other than it should, or
 where what students get shows a line of a solution or a check that they should not see.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import io
 import json
-import multiprocessing
+import os
 import re
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import alter
+import apart
 import build
 import grade
 import guide
@@ -69,6 +76,57 @@ TRICKS = {
         "import sys\n\n\ndef lifetime(*args):\n    return sys._getframe(1).f_locals['wanted']\n\n\n"
         "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
     ),
+    "attribute getter": (
+        "A library's own functions lead to the files of the solutions.",
+        "import matplotlib.cbook\n\n"
+        "found = matplotlib.cbook.operator.attrgetter('__globals__')(matplotlib.cbook.flatten)\n"
+        "found = found['__builtins__']\n"
+        "found = found['__import__'] if isinstance(found, dict) else found.__import__\n"
+        "os, json = found('os'), found('json')\n"
+        "for folder, _, names in os.walk('/'):\n"
+        "    for name in names:\n"
+        "        if name == '02_metarnn-solution.ipynb':\n"
+        "            for cell in json.load(open(os.path.join(folder, name)))['cells']:\n"
+        "                if cell['cell_type'] == 'code':\n"
+        "                    exec(''.join(cell['source']), globals())",
+    ),
+    "path that is known": (
+        "The solution is read from where it is.",
+        "import io, json\nimport numpy as np\n"
+        "cells = json.loads(bytes(np.fromfile(SOLUTION, np.uint8)))['cells']\n"
+        "exec('\\n'.join(''.join(c['source']) for c in cells if 'def ' in ''.join(c['source'])))",
+    ),
+    "removed file": (
+        "A file is deleted.",
+        "os = np._globals.enum.bltns.__import__('os')\nos.remove(CANARY)",
+    ),
+    "written file": ("A file is changed.", "open(CANARY, 'w').write('mine')"),
+    "fork": ("Another process is started.", "import os\n\nwhile True:\n    os.fork()"),
+    "program": ("A program is started.", "import subprocess\n\nsubprocess.run(['touch', CANARY])"),
+    "socket": (
+        "A socket is opened.",
+        "import _socket\n\n_socket.socket().connect(('1.1.1.1', 53))",
+    ),
+    "killed grader": (
+        "The grader and all else are killed.",
+        "import os\n\nos.kill(os.getppid(), 9)\n"
+        "for number in range(2, 100_000):\n    os.kill(number, 9)",
+    ),
+    "C library": (
+        "The C library is called.",
+        "import ctypes\n\nctypes.CDLL(None).kill(-1, 9)",
+    ),
+    "wire": (
+        "Nonsense is written to the grader.",
+        "import os\n\nfor number in range(3, 250):\n    try:\n"
+        "        os.write(number, bytes(8) + b'x' * 1000)\n    except OSError:\n        pass",
+    ),
+    "memory": ("All memory is taken.", "hog = []\nwhile True:\n    hog.append(np.ones(10**8))"),
+    "disk": (
+        "The disk is filled.",
+        "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(10**7))",
+    ),
+    "end": ("The process ends itself.", "import os\n\nos._exit(0)"),
     "other files": (
         "The submission brings tests, checks and settings of its own.",
         "",
@@ -101,17 +159,17 @@ class Case(NamedTuple):
 def with_cell(notebook: dict, source: str) -> str:
     """The text of the notebook with one more cell at its end."""
     made = copy.deepcopy(notebook)
-    cell = {"cell_type": "code", "id": "added", "metadata": {}, "execution_count": None}
-    made["cells"].append(cell | {"outputs": [], "source": source.splitlines(keepends=True)})
+    made["cells"].append(alter.cell(source))
     return json.dumps(made)
 
 
-def cases(master: build.Master, out: Path, variant: str) -> list[Case]:
+def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[Case]:
     """What is graded of an assignment; the wrong answers are wrong under the first conventions."""
     folder = out / master.name
     solution = json.loads((folder / f"{master.name}-solution.ipynb").read_text("utf-8"))
     handed_out = json.loads((folder / "student" / f"{master.name}.ipynb").read_text("utf-8"))
     full = {question.name: question.points for question in master.questions if not question.manual}
+    full = {name: sum(master.split[name][:2]) for name in full}
     nothing, total = dict.fromkeys(full, 0), sum(full.values())
     made = [
         Case(master.name, "reference", json.dumps(solution), {}, full, total),
@@ -121,25 +179,109 @@ def cases(master: build.Master, out: Path, variant: str) -> list[Case]:
         text = with_cell(solution, wrong.source)
         made.append(Case(master.name, wrong.name, text, {}, full | wrong.scores, total))
     if master.name == "02_metarnn":
+        secret = folder / f"{master.name}-solution.ipynb"
+        where = f"CANARY, SOLUTION = {str(canary)!r}, {str(secret)!r}\n"
         for name, (_, source) in TRICKS.items():
-            text, files = with_cell(handed_out, source), FORGED if name == "other files" else {}
+            text, files = with_cell(handed_out, where + source), {}
+            if name == "other files":
+                text, files = json.dumps(handed_out), FORGED
             made.append(Case(master.name, f"trick: {name}", text, files, nothing, total))
     return made
 
 
-def graded(case: Case, out: Path) -> tuple[dict[str, float], float]:
-    """What a submission earns by question, and the seconds that it took."""
-    began = time.monotonic()
-    package = out / case.assignment / f"{case.assignment}-autograder.zip"
-    with tempfile.TemporaryDirectory() as folder:
-        submission = Path(folder) / f"{case.assignment}.ipynb"
-        submission.write_text(case.notebook, "utf-8")
-        if case.files:  # as Gradescope hands them over
-            together = {submission.name: case.notebook} | case.files
-            submission = submission.with_suffix(".zip")
-            build.write_zip(submission, {name: x.encode() for name, x in together.items()})
-        found = grade.scores(grade.grade(submission, package))
-    return found, time.monotonic() - began
+def write(case: Case, folder: Path) -> Path:
+    """A case as a file that is handed in."""
+    path = folder / f"{case.answer.replace(':', '').replace(' ', '_')}.ipynb"
+    path.write_text(case.notebook, "utf-8")
+    if case.files:
+        together = {f"{case.assignment}.ipynb": case.notebook} | case.files
+        path = path.with_suffix(".zip")
+        build.write_zip(path, {name: x.encode() for name, x in together.items()})
+    return path
+
+
+def graded(all_cases: list[Case], out: Path, folder: Path, jobs: int) -> Iterator[tuple]:
+    """Each case with what it earned by question, or why it was not graded, and seconds."""
+    package = grade.Package(
+        out / all_cases[0].assignment / f"{all_cases[0].assignment}-autograder.zip"
+    )
+    paths = [write(case, folder) for case in all_cases]
+    found = grade.grade_all(paths, package, jobs)
+    for case, (_, result, seconds) in zip(all_cases, found):
+        yield case, result.scores if isinstance(result, grade.Graded) else str(result), seconds
+
+
+def by_otter(name: str, out: Path) -> float:
+    """What the reference earns where Otter grades it, as on Gradescope."""
+    from otter.api import grade_submission
+
+    if str(build.HERE) not in sys.path:
+        sys.path.insert(0, str(build.HERE))  # the plugin, which Otter imports by its name
+    folder = out / name
+    solution, package = folder / f"{name}-solution.ipynb", folder / f"{name}-autograder.zip"
+    with tempfile.TemporaryDirectory() as here, open(os.devnull, "w") as nowhere:
+        copied = Path(here) / f"{name}.ipynb"
+        copied.write_bytes(solution.read_bytes())
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)  # kernels write about their own wires
+        try:
+            return grade_submission(str(copied), str(package), quiet=True).total
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+QUICK = ("01_backprop", "02_metarnn", "03_vsml", "04b_table_1")
+"""Assignments whose checks take no time: their answers are altered and spoiled."""
+
+
+def earned(master: build.Master, scope: dict) -> dict[str, float]:
+    """What these answers earn, by question, in this process."""
+    found: dict[str, float] = {}
+    for question, points, source in master.checks:
+        made: dict = {}
+        exec(compile(source, "test", "exec"), made)
+        (test,) = [x for name, x in made.items() if name.startswith("test_")]
+        names = test.__code__.co_varnames[: test.__code__.co_argcount]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                test(*(scope.get(name) for name in names))
+        except Exception:
+            points = 0
+        found[question] = found.get(question, 0) + points
+    return found
+
+
+def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[str]:
+    """Marks so many altered right answers of an assignment, and so many spoiled ones; returns what
+    earned other than it should."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    master, folder = build.read(build.HERE / f"{name}.md", variant), out / name
+    solution = json.loads((folder / f"{name}-solution.ipynb").read_text("utf-8"))
+    package = grade.Package(folder / f"{name}-autograder.zip")
+    full = {x: sum(points[:2]) for x, points in master.split.items() if not points[2]}
+    solutions = alter.solutions(solution, package.settings["given"])
+    wrong = []
+    with tempfile.TemporaryDirectory() as here, contextlib.chdir(here):
+        for seed in range(count):
+            made, changes = alter.altered(solution, solutions, seed)
+            with contextlib.redirect_stdout(io.StringIO()):
+                scope = alter.defined(apart.plan(made, package.settings))
+            found = earned(master, scope)
+            if found != full:
+                wrong.append(f"{name}, altered by {changes}: {found}")
+        ways = alter.spoilings(master, 0)
+        for _, (question, source, what, touched) in zip(range(count), ways):
+            made = json.loads(with_cell(solution, source))
+            with contextlib.redirect_stdout(io.StringIO()):
+                scope = alter.defined(apart.plan(made, package.settings))
+            found = earned(master, scope)
+            lost = {x for x in full if found[x] < full[x]}
+            if question not in lost or not lost <= touched | {question}:
+                wrong.append(f"{name}, spoiled by {what}: {found}")
+    return wrong
 
 
 def earns(wanted: float | tuple[float, ...], found: float | None) -> bool:
@@ -182,7 +324,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="assignments, by default all")
     parser.add_argument("--out", type=Path, default=build.OUT, help="where build.py built")
     parser.add_argument("--variant", default="", help="the variant that was built")
-    parser.add_argument("--jobs", type=int, default=2, help="how many to grade at once")
+    parser.add_argument("--jobs", type=int, default=grade.cores(), help="how many at once")
     given = parser.parse_args()
     masters = [build.read(path, given.variant) for path in build.masters()]
     masters = [master for master in masters if not given.names or master.name in given.names]
@@ -190,38 +332,63 @@ def main() -> int:
     if absent:
         print(f"{', '.join(absent)}: not built; run `make coursework` first.", file=sys.stderr)
         return 1
+    grade.keep_what_is_compiled(given.out)
+    open_to_all = apart.jail.hide(grade.secrets(given.out, []))
+    if open_to_all:
+        print(f"{apart.NOT_APART} An answer could read {open_to_all[0]}.", file=sys.stderr)
+        return 1
 
-    began, bad = time.monotonic(), 0
-    all_cases = [case for master in masters for case in cases(master, given.out, given.variant)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.jobs, context) as pool:
-        running = [pool.submit(graded, case, given.out) for case in all_cases]
-        before = ""
-        for case, future in zip(all_cases, running):
-            if case.assignment != before:
-                heads = "".join(f"{name:>4}" for name in case.wanted)
-                print(f"\n{case.assignment:<36}{heads}   total  seconds", flush=True)
-                before = case.assignment
-            try:
-                found, seconds = future.result()
-            except Exception as error:  # this submission's: the others are still of interest
-                print(f"  {case.answer:<34}WRONG: {type(error).__name__}: {error}", flush=True)
-                bad += 1
-                continue
-            each = "".join(f"{found.get(name, 0):>4g}" for name in case.wanted)
-            total = f"{sum(found.values()):g}/{case.full}"
-            missed = [x for x, n in case.wanted.items() if not earns(n, found.get(x))]
-            verdict = ", ".join(f"{x} should be {guide.either(case.wanted[x])}" for x in missed)
-            verdict = verdict and f"   WRONG: {verdict}"
-            bad += bool(missed)
-            print(f"  {case.answer:<34}{each}{total:>8}{seconds:>9.0f}{verdict}", flush=True)
-    print()
+    began, bad, count = time.monotonic(), 0, 0
+    canary = Path(tempfile.mkstemp(prefix="canary-")[1])
+    canary.write_text("kept")
+    canary.chmod(0o666)
+    for master in masters:
+        all_cases = cases(master, given.out, given.variant, canary)
+        heads = "".join(f"{name:>4}" for name in all_cases[0].wanted)
+        print(f"\n{master.name:<36}{heads}   total  seconds", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            for case, found, seconds in graded(all_cases, given.out, Path(folder), given.jobs):
+                count += 1
+                if isinstance(found, str):
+                    print(f"  {case.answer:<34}WRONG: {found}", flush=True)
+                    bad += 1
+                    continue
+                each = "".join(f"{found.get(name, 0):>4g}" for name in case.wanted)
+                total = f"{sum(found.values()):g}/{case.full}"
+                missed = [x for x, n in case.wanted.items() if not earns(n, found.get(x))]
+                verdict = ", ".join(f"{x} should be {guide.either(case.wanted[x])}" for x in missed)
+                verdict = verdict and f"   WRONG: {verdict}"
+                bad += bool(missed)
+                print(f"  {case.answer:<34}{each}{total:>8}{seconds:>9.0f}{verdict}", flush=True)
+    if canary.read_text() != "kept":
+        bad += 1
+        print("WRONG: an answer has changed a file.")
+    canary.unlink()
+
+    quick = [master.name for master in masters if master.name in QUICK]
+    if quick:
+        with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+            running = [
+                pool.submit(altered_and_spoiled, name, given.out, given.variant, 25)
+                for name in quick
+            ]
+            wrong = [said for future in running for said in future.result()]
+        bad += len(wrong)
+        print(*wrong, sep="\n", end="\n" if wrong else "")
+        print(
+            f"\n{25 * len(quick)} right answers with harmless changes and {25 * len(quick)} "
+            f"spoiled ones: {len(wrong)} earned other than they should."
+        )
+    if "02_metarnn" in quick:
+        total = by_otter("02_metarnn", given.out)
+        bad += total != 20
+        print(f"Through Otter, the reference of 02_metarnn earns {total:g} of 20.")
     for master in masters:
         found = leaks(master, given.out)
         bad += bool(found)
         what = f"shows students {', '.join(found)}" if found else "shows students no solution"
         print(f"{master.name} {what}.")
-    print(f"\n{len(all_cases)} submissions, {time.monotonic() - began:.0f} seconds, {bad} wrong.")
+    print(f"\n{count} submissions, {time.monotonic() - began:.0f} seconds, {bad} wrong.")
     return int(bad > 0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import html
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,6 +125,20 @@ def details(master: Master) -> str:
     return "\n\n".join([points, wrong, "### Solutions", *solutions])
 
 
+def timing() -> str:
+    """How long a class takes, as `class.json` recorded it; see `rehearse`."""
+    file = HERE / "class.json"
+    if not file.exists():
+        return "Not measured yet: run `python coursework/rehearse.py`."
+    rows = json.loads(file.read_text("utf-8"))
+    lines = [
+        f"{row['submissions']} mixed submissions of {row['assignment']} took {row['minutes']:g} "
+        f"minutes on {row['cores']} cores"
+        for row in rows
+    ]
+    return "; ".join(lines) + "."
+
+
 def guide(masters: Sequence[Master], variant: str = "") -> str:
     """The guide's text.
 
@@ -131,7 +146,8 @@ def guide(masters: Sequence[Master], variant: str = "") -> str:
         ValueError: an assignment that the guide does not mention.
     """
     text = (HERE / "guide.md").read_text("utf-8")
-    parts = {"overview": overview(masters), "variant": variant or "the first values of the masters"}
+    parts = {"overview": overview(masters), "variant": variant or "the public values"}
+    parts["timing"] = timing()
     parts |= {master.name: details(master) for master in masters}
     for name, part in parts.items():
         mark = f"<!-- {name} -->"

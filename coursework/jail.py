@@ -39,7 +39,7 @@ PROGRAM = ("worker.py", "observe.py")
 PASSED_ON = ("LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 
-MEMORY, ADDRESSES = 4 * 2**30, 16 * 2**30
+MEMORY, ADDRESSES = 3 * 2**30, 16 * 2**30
 """Bytes of data, and of addresses, of which jax reserves several times what it uses."""
 
 DISK = 2**28
@@ -127,6 +127,7 @@ def start(
     settings |= {"wire": theirs.fileno(), "visible": visible()}
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"MPLBACKEND": "agg", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", str(HERE / "jail.py"), json.dumps(settings)],
         pass_fds=[theirs.fileno()],

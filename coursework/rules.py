@@ -6,6 +6,7 @@ They travel with the hand-outs, so that a student hears of them before handing i
 from __future__ import annotations
 
 import ast
+import codecs
 import json
 import re
 import sys
@@ -17,7 +18,7 @@ ALWAYS = ("numpy", "scipy", "matplotlib", "IPython", "tqdm", "typing_extensions"
 """Libraries that an answer may import in every assignment, beside Python's own."""
 
 RESERVED = ("symla_lite", "jax", "haiku", "optax", "gymnax", "evosax", "checks", "rules", "observe")
-RESERVED += ("lives", "otter", "torch", "tensorflow", "sklearn", "autograd")
+RESERVED += ("challenge", "unlabelled", "otter", "torch", "tensorflow", "sklearn", "autograd")
 """Libraries that an answer may import only where its assignment says so."""
 
 NEEDS_JAX = ("haiku", "optax", "gymnax", "symla_lite")
@@ -133,7 +134,9 @@ def cells(notebook: Any) -> Iterator[tuple[int, dict]]:
         source = cell.get("source", cell.get("input", ""))
         if isinstance(source, list):
             source = "".join(str(line) for line in source)
-        kind = cell.get("cell_type", "code" if {"outputs", "execution_count"} & cell.keys() else "markdown")
+        kind = cell.get(
+            "cell_type", "code" if {"outputs", "execution_count"} & cell.keys() else "markdown"
+        )
         yield number, {"cell_type": kind, "source": str(source), "whole": cell}
 
 
@@ -149,20 +152,15 @@ def load(content: bytes) -> dict:
         raise ValueError("it is a PDF: hand in the .ipynb file")
     if content.startswith(b"PK"):
         raise ValueError("it is a zip file: hand in the .ipynb file")
-    for encoding in ("utf-8-sig", "utf-16"):
-        try:
-            text = content.decode(encoding)
-            break
-        except UnicodeError:
-            continue
-    else:
-        raise ValueError("it is no text: hand in the .ipynb file")
+    wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeError:
+        raise ValueError("it is no text: hand in the .ipynb file") from None
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError):
-        raise ValueError(
-            "it is no notebook, or was cut off: it is not the JSON of an .ipynb file"
-        ) from None
+        raise ValueError("it is no notebook, or its end is missing") from None
     list(cells(notebook))
     return notebook
 

@@ -1,4 +1,4 @@
-"""Backpropagation, written out: what each weight knows, and what it does with it.
+"""Backpropagation, written out as three sums.
 
 Equations 1 to 3 of the paper for dense layers k = 1 ... K, with the nonlinearities that it omits:
 
@@ -204,7 +204,7 @@ def favour(output: int, bonus: float) -> Objective:
     """An objective that treats one output specially: J - bonus log softmax(y)_output.
 
     It raises the probability of that output at every step, whatever was done and earned: what a
-    meta-learner could come to believe in a world where that action is mostly the good one.
+    search could find in environments where that action is mostly the right one.
 
     Args:
         output: index of the favoured output, counted from 0.

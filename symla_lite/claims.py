@@ -198,24 +198,39 @@ OVER = "reward a step, last fifth − random"
 CONTROLS = {
     "without_reward": "without reward",
     "without_observation": "without observation",
-    "reward_off": "with the reward off from the middle on",
     "wiped": "with its state wiped every ten steps",
 }
-"""The controls that a claim of learning has to survive, in words."""
+"""The controls that a claim of learning has to be clear of, in words."""
+KEPT = "reward_off"
+"""The control that works the other way round: with the reward off from the middle on, a learner
+keeps what it learned, and a reflex does not."""
 
 
 def survives(
-    runs: Results, training: str, test: str, where: str, controls: Sequence[str] = tuple(CONTROLS)
+    runs: Results,
+    training: str,
+    test: str,
+    where: str,
+    controls: Sequence[str] = (*CONTROLS, KEPT),
 ) -> list[Finding]:
-    """The last fifth as it is, against the last fifth with each control."""
-    return [
+    """The last fifth as it is, against the last fifth with each control; and what is kept of it
+    when the reward is switched off in the middle."""
+    lines = [
         clear(
             where,
             f"{LAST}, minus that {CONTROLS[control]}",
             worth(runs, training, test, control),
-        )._replace(criterion="controls")
+        )
         for control in controls
+        if control != KEPT
     ]
+    if KEPT in controls:
+        kept, without = (
+            fifth(runs, training, f"{test}_{name}", -1) for name in (KEPT, "without_reward")
+        )
+        measure = f"{LAST}, with the reward off from the middle on, minus that without any"
+        lines.append(clear(where, measure, kept - without))
+    return [line._replace(criterion="controls") for line in lines]
 
 
 # Study 1

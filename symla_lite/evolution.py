@@ -5,8 +5,8 @@ gradient that needs no derivative of anything inside:
 
     grad E_{phi ~ N(theta, sigma^2 I)} F(phi) = E_{eps ~ N(0, I)} F(theta + sigma eps) eps / sigma.
 
-Members come in antithetic pairs theta +- sigma eps that live with common random numbers (the same
-tasks, the same luck), so that what differs within a pair is theta alone (Salimans et al., 2017).
+Members come in antithetic pairs theta +- sigma eps with common random numbers (the same tasks, the
+same sampling noise), so that what differs within a pair is theta alone (Salimans et al., 2017).
 """
 
 import dataclasses

@@ -4,8 +4,8 @@ The paper (section "Meta Reinforcement Learning") writes an agent that learns ov
 
     a_t, h_t = f(h_{t-1}, o_t, r_{t-1}, a_{t-1}).
 
-Whatever the agent changes while it lives is in its state h; whatever stays fixed while it lives is
-in its meta-parameters theta. A black-box learner keeps h in recurrent units; REINFORCE keeps a
+Whatever the agent changes within a lifetime is in its state h; whatever stays fixed is in its
+meta-parameters theta. A black-box learner keeps h in recurrent units; REINFORCE keeps a
 policy's weights in h; a bandit algorithm keeps counts. Everything else in this package is written
 once, against this type.
 """
@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
 
 
 class Input(NamedTuple):
-    """What a learner is told at step t."""
+    """What a learner receives at step t."""
 
     o: jax.Array
     """Observation o_t, [A]."""
@@ -61,11 +61,11 @@ class Learner:
     init_theta: Callable[[jax.Array, Sizes], Theta]
     """`(key, sizes) -> theta`: meta-parameters before meta-training."""
     init_state: Callable[[Theta, jax.Array, Sizes], State]
-    """`(theta, key, sizes) -> h`: the state at birth. Raises `ValueError` where theta does not fit
+    """`(theta, key, sizes) -> h`: the initial state. Raises `ValueError` where theta does not fit
     the sizes."""
     step: Callable[[Theta, State, Input], tuple[jax.Array, State]]
     """`(theta, h, input) -> (logits [B], h)`: one step of f. The action is drawn from
-    softmax(logits) by whoever calls it."""
+    softmax(logits) by the caller."""
     prepare: Callable[[Theta], Theta] = lambda theta: theta
     """`(theta) -> theta`: what a step needs of theta and depends on nothing else. Whoever takes
     many steps calls it once before the first; `step` takes theta in either form. A learner made of
@@ -73,7 +73,7 @@ class Learner:
 
 
 def first_input(o: jax.Array, sizes: Sizes) -> Input:
-    """What a learner is told at its first step: it sees `o` [A], did nothing and earned nothing."""
+    """The input of the first step: `o` [A], and zeros for the previous action and reward."""
     return Input(o=o, r=jnp.zeros(()), a=jnp.zeros(sizes.action), end=jnp.zeros(()))
 
 

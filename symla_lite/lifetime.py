@@ -17,11 +17,11 @@ class Lifetime(NamedTuple):
     """What happened at the steps t = 1 ... L."""
 
     task: Task
-    """What was drawn for the lifetime."""
+    """The task of the lifetime."""
     observation: jax.Array
     """o_t, [L, A]."""
     logits: jax.Array
-    """What the learner answered to it, [L, B]."""
+    """The learner's logits, [L, B]."""
     action: jax.Array
     """a_t, drawn from softmax(logits), [L]."""
     reward: jax.Array
@@ -32,26 +32,36 @@ class Lifetime(NamedTuple):
 
 
 def live(
-    learner: Learner, environment: Environment, length: int, theta: Theta, key: jax.Array
+    learner: Learner,
+    environment: Environment,
+    length: int,
+    theta: Theta,
+    key: jax.Array,
+    unroll: int = 1,
 ) -> Lifetime:
-    """Lets a learner live for one lifetime.
+    """Runs one lifetime of a learner.
 
-    At the end of an episode the learner sees the terminal observation beside the reward that it
-    brought and the end flag; the step after that resets (dm_env's convention, and that of the
+    At the end of an episode the learner receives the terminal observation beside its reward and the
+    end flag; the step after that resets (dm_env's convention, and that of the
     paper's code). So no reward ever arrives beside an observation that has nothing to do with it.
 
     Args:
-        learner: who lives.
-        environment: where.
+        learner: the learner to run.
+        environment: its environment.
         length: L, the number of steps, at least 1.
         theta: the learner's meta-parameters.
         key: all that is random in this lifetime: the task, the first state, episodes, actions.
+        unroll: steps in one round of the loop. More compile longer; on a GPU they are launched
+            together. Does not change the outcome beyond rounding.
 
     Raises:
-        ValueError: `length` is not positive, or theta does not fit the environment's sizes.
+        ValueError: `length` or `unroll` is not positive, or theta does not fit the environment's
+            sizes.
     """
     if length < 1:
         raise ValueError(f"A lifetime takes time: length={length}, give at least 1.")
+    if unroll < 1:
+        raise ValueError(f"A round of the loop takes a step: unroll={unroll}, give at least 1.")
     sizes = environment.sizes
     key_task, key_state, key_reset, key_steps = jax.random.split(key, 4)
     task = environment.draw_task(key_task)
@@ -83,5 +93,5 @@ def live(
         return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), happened
 
     first = (h, env_state, first_input(o, sizes))
-    _, happened = jax.lax.scan(step, first, (luck, key_step, resets))
+    _, happened = jax.lax.scan(step, first, (luck, key_step, resets), unroll=unroll)
     return Lifetime(task, *happened)

@@ -243,6 +243,7 @@ def outer_step(
     unravel: Callable,
     chunk: int,
     mesh: Mesh | None = None,
+    unroll: int = 1,
 ) -> Callable:
     """One pass of Algorithm 1's loop. The gradients of a mixture's parts are added.
 
@@ -250,6 +251,7 @@ def outer_step(
         unravel: `[D] -> theta`.
         chunk: pairs evaluated at the same time, on each device.
         mesh: the devices that share the pairs (`devices.mesh`); None leaves all to one.
+        unroll: steps of a lifetime in one round of its loop, as in `live`.
 
     Returns:
         `(theta [D], optimiser's state, key) -> (theta, optimiser's state, row)`, where `row` has an
@@ -264,7 +266,8 @@ def outer_step(
 
         def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
             def reward(key):
-                return live(learner, environment, outer.length, unravel(phi), key).reward.sum()
+                lived = live(learner, environment, outer.length, unravel(phi), key, unroll)
+                return lived.reward.sum()
 
             return jnp.mean(jax.vmap(reward)(jax.random.split(key, outer.lifetimes)))
 
@@ -312,6 +315,7 @@ def meta_train(
     label: str = "",
     position: int | None = None,
     on: Sequence[jax.Device] | None = None,
+    unroll: int = 1,
 ) -> MetaTrained:
     """Meta-trains a learner.
 
@@ -337,6 +341,8 @@ def meta_train(
         label: what the bar says before its figures.
         position: the bar's line, where there are several.
         on: the devices that share the population; None takes all of all hosts.
+        unroll: steps of a lifetime in one round of its loop, as in `live`. Does not change the
+            outcome beyond rounding.
 
     Raises:
         ValueError: see `Outer` and `ES`; `memory` too small.
@@ -360,7 +366,7 @@ def meta_train(
     theta, optimiser, curve, seconds = devices.from_first((theta, optimiser, curve, seconds))
     theta, optimiser = devices.to_all((theta, optimiser), mesh)
 
-    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh)
+    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh, unroll)
 
     @functools.partial(jax.jit, compiler_options=devices.compiler_options())
     def several_steps(theta, optimiser, first, last):

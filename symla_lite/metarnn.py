@@ -2,8 +2,8 @@
 
 Equation 4 of the paper, with the LSTM of Wang et al. (2016) in place of the simple recurrence. The
 network reads observation, reward and previous action side by side, and keeps its state across
-episodes. Each of its inputs and outputs has weights of its own: theta knows which arm is the first
-one, and how many there are.
+episodes. Each of its inputs and outputs has weights of its own: theta depends on the order of the
+arms and on their number.
 """
 
 import haiku as hk
@@ -19,7 +19,7 @@ def metarnn(hidden: int = 48, end_flag: bool = True, forget_bias: float = 1.0) -
 
     Args:
         hidden: N, the number of LSTM units (48 in Wang et al., 2016).
-        end_flag: whether it is told that an episode has ended.
+        end_flag: whether it receives a flag where an episode has ended.
         forget_bias: the forget gate's bias when theta is initialised; decides how long a fresh
             network remembers. 1 is Haiku's constant.
 

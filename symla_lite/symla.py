@@ -1,15 +1,16 @@
-"""SymLA: the cells of VSML as an agent, which receives a reward and hears its own messages.
+"""SymLA: the cells of VSML as an agent, which receives a reward and its own messages.
 
 Equation 9 and Algorithm 1 of the paper. In the place of each weight w_ab^(k) of a network with A
 inputs and B outputs stands an LSTM with a state h_ab^(k); all of them have the same theta (`vsml`).
-In Equation 6 a cell (a, b) of layer k hears what comes from the layers beside its own, m_fwd_a^(k)
-and m_bwd_b^(k). Equation 9 adds two things: the reward, and what its own layer has said before,
+In Equation 6 a cell (a, b) of layer k receives the messages of the layers beside its own,
+m_fwd_a^(k) and m_bwd_b^(k). Equation 9 adds two things: the reward, and what its own layer has sent
+before,
 
     h_ab^(k) <- f_RNN(h_ab^(k), m_fwd_a^(k), m_bwd_b^(k), r, m_fwd_b^(k+1), m_bwd_a^(k-1)).    (9)
 
 The observation enters the first layer as m_fwd^(1), the previous action the last one as m_bwd^(K),
-and the logits leave it as the first entries of m_fwd^(K+1). So theta knows neither how many inputs,
-outputs and hidden units there are nor their order.
+and the logits leave it as the first entries of m_fwd^(K+1). So theta depends neither on the
+number of inputs, outputs and hidden units nor on their order.
 """
 
 import dataclasses
@@ -39,7 +40,7 @@ class Options:
 
 
 class Layer(NamedTuple):
-    """One layer of the agent: the states of its cells, and what they have said."""
+    """One layer of the agent: the states of its cells, and the messages that they have sent."""
 
     state: State
     """h_ab^(k), an `hk.LSTMState` of two [A^(k), B^(k), N]."""
@@ -59,14 +60,14 @@ def pass_messages(
     """One step in the environment: Equation 9 for all layers, `ticks` times, and the exchange of
     messages (Equations 7 and 8).
 
-    The layers take turns from the first to the last. Each hears the newest messages that there are:
+    The layers take turns from the first to the last. Each receives the newest messages that exist:
     from the layer before it those of this turn, from the layer behind it those of the turn before.
 
     Returns:
         logits [B], the first entry of each forward message of the last layer, and the new state.
     """
-    # One layer hears o_a and a_b as single numbers, as in the paper's code. Several hear them as
-    # the first entry of a message, which between layers has more.
+    # One layer receives o_a and a_b as single numbers, as in the paper's code. Several receive them
+    # as the first entry of a message, which between layers has more.
     entries = 1 if len(layers) == 1 else options.message
     observation, action = vsml.message(entries, x.o), vsml.message(entries, x.a)
     everywhere = jnp.stack([x.r, x.end] if options.end_flag else [x.r])
@@ -98,7 +99,7 @@ def symla(
     forget_bias: float = 1.0,
     layers: int = 1,
     units: int = 8,
-    form: Literal["fast", "textbook"] = "fast",
+    form: vsml.Form = "auto",
 ) -> Learner:
     """The SymLA learner.
 
@@ -117,13 +118,13 @@ def symla(
             code) makes permutation equivariance exact; more (its text: random states) makes it hold
             in distribution.
         end_flag: whether every cell also receives a flag that an episode has ended (the paper's
-            code) or hears the reward alone (Equation 9).
+            code) or the reward alone (Equation 9).
         forget_bias: what is added to the forget gate when theta is initialised; how long a fresh
             cell remembers. 1 is Haiku's constant.
         layers: K (paper: 1).
         units: hidden units between two layers; with one layer there are none. Give `initial_std` of
             more than zero, or all hidden units of a layer stay alike for ever.
-        form: how a tick is computed, not what: `fast` or `textbook`.
+        form: how a tick is computed, not what; see `vsml.Form`.
 
     Returns:
         A learner whose theta fits all sizes. With several layers it also fits any other number of
@@ -139,10 +140,10 @@ def symla(
     for name, value, words in (
         ("reduce", reduce, ("mean", "sum")),
         ("exchange", exchange, ("step", "tick")),
-        ("form", form, ("fast", "textbook")),
+        ("form", form, vsml.FORMS),
     ):
         if value not in words:
-            raise ValueError(f"SymLA has no {name}={value!r}: give {words[0]!r} or {words[1]!r}.")
+            raise ValueError(f"SymLA has no {name}={value!r}: give one of {', '.join(words)}.")
     if initial_std < 0:
         raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
 
@@ -171,12 +172,8 @@ def symla(
             for key, layer in zip(jax.random.split(key, layers), chain, strict=True)
         )
 
-    def fast_step(theta: Theta | vsml.Weights, state: SymLAState, x: Input):
-        cells = vsml.fast(vsml.cut(theta, everywhere), reduce)
-        return pass_messages(cells, options, state, x)
-
-    def textbook_step(theta: Theta, state: SymLAState, x: Input):
-        cells = vsml.textbook(vsml.lstm_cell(theta), reduce)
+    def step(theta: Theta | vsml.Weights, state: SymLAState, x: Input):
+        cells = vsml.in_form(form, theta, reduce, everywhere)
         return pass_messages(cells, options, state, x)
 
     several = {"layers": layers, "units": units} if layers > 1 else {}
@@ -185,9 +182,9 @@ def symla(
         options=dataclasses.asdict(options) | several,
         init_theta=init_theta,
         init_state=init_state,
-        step=textbook_step,
+        step=step,
     )
     if form == "textbook":
         return learner
     prepare = functools.partial(vsml.cut, everywhere=everywhere)
-    return dataclasses.replace(learner, step=fast_step, prepare=prepare)
+    return dataclasses.replace(learner, prepare=prepare)

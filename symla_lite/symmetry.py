@@ -4,15 +4,14 @@ The paper (section "Symmetries in Meta RL") finds three symmetries in learning b
 and asks for them in black boxes:
 
 1. one learning rule, applied everywhere: theta does not depend on the sizes (`shared_rule`);
-2. any sizes: the same theta lives with other numbers of inputs and actions (`other_sizes`);
+2. any sizes: the same theta runs with other numbers of inputs and actions (`other_sizes`);
 3. no order: permuting inputs and actions permutes what is learned (`permutation`).
 
-The third needs a lifetime that two learners share. It is replayed: the learner is told a fixed
+The third needs a lifetime that two learners share. It is replayed: the learner receives a fixed
 history, and then the same history with its observations and its previous actions in another order
-and the same rewards and ends. What it answers must be the same logits in that other order. For a
-learner whose state at birth does not depend on chance this is exact, up to rounding. For one that
-is born with i.i.d. random states or weights it can only hold in distribution, over births, and a
-two-sample test is the judge.
+and the same rewards and ends. Its logits must be the same in that other order. For a learner whose
+initial state is not random this is exact, up to rounding. For one with i.i.d. random initial states
+or weights it can only hold in distribution over initial states, and a two-sample test decides.
 """
 
 import functools
@@ -56,12 +55,12 @@ class Reordered(NamedTuple):
 
     verdict: Literal["exact", "in distribution", "no"]
     error: float
-    """The largest difference, over births, steps and actions, between the logits after the permuted
-    history, put back in order, and those after the plain one, each pair born with the same key."""
+    """The largest difference, over initial states, steps and actions, between the logits after the
+    permuted history, put back in order, and those after the plain one, with the same key."""
     range: float
     """Largest less smallest logit of the plain lifetimes: what the error is to be compared with."""
     p_value: float
-    """Of the two-sample test between births. 1 where the verdict is exact."""
+    """Of the two-sample test between initial states. 1 where the verdict is exact."""
 
 
 class Permutation(NamedTuple):
@@ -121,12 +120,12 @@ def other_sizes(
     sizes: Sequence[Sizes] = OTHERS,
     length: int = 20,
 ) -> AtSizes:
-    """Symmetry 2: does the same theta live at other sizes? It is tried.
+    """Symmetry 2: does the same theta run at other sizes? It is tried.
 
     Args:
         learner: any.
         theta: its meta-parameters, made for or meta-trained at whatever sizes.
-        key: its births and the histories.
+        key: of the initial states and the histories.
         sizes: to try.
         length: steps to try it for.
 
@@ -163,7 +162,7 @@ def permutation(
 ) -> Permutation:
     """Symmetry 3: do permuted inputs and actions give permuted logits, over a whole lifetime?
 
-    The lifetime is lived twice by each of 2 * births learners: as told, and permuted. If all pairs
+    The history is given twice to each of 2 * births learners: as it is, and permuted. If all pairs
     agree, the symmetry is exact. Otherwise `p_value` compares the first half of the learners after
     the plain history with the second half after the permuted one: two independent samples.
 
@@ -171,14 +170,14 @@ def permutation(
         learner: any.
         theta: its meta-parameters. Logits of a fresh theta are small; take a meta-trained one, or
             `rough_theta`, where there is a choice.
-        key: births, history and test.
+        key: of initial states, history and test.
         told: the history, stacked over time as `history` does; None draws one.
         sizes: A and B of the history that is drawn.
         length: L of the history that is drawn.
         observations: rho, a permutation of 0 ... A - 1: input a of the permuted lifetime is the
             plain lifetime's input rho(a). None shifts all by one.
         actions: rho', the same of 0 ... B - 1.
-        births: the size of each sample. It decides how small a difference would be found.
+        births: initial states in each sample. More of them find smaller differences.
         level: a p-value below it is a "no".
 
     Raises:
@@ -219,17 +218,17 @@ def permutation(
 def p_value(key: jax.Array, x: np.ndarray, y: np.ndarray, noise: float) -> float:
     """How probable it is that two samples of one distribution differ as much as these.
 
-    The test of Kolmogorov and Smirnov compares samples of single numbers, so lifetimes are looked
-    at one number at a time: each action's logit at the ends of five equal parts of the lifetime,
+    The test of Kolmogorov and Smirnov compares samples of single numbers, so lifetimes are compared
+    one number at a time: each action's logit at the ends of five equal parts of the lifetime,
     and eight random mixtures of all logits, in which joint changes show, too. The smallest p-value
-    is multiplied by the number of looks (Bonferroni).
+    is multiplied by the number of comparisons (Bonferroni).
 
     Args:
         key: mixtures and noise.
         x: one sample, [n, L, B].
         y: the other, [m, L, B].
-        noise: standard deviation of what is added to all logits. Where births hardly differ, the
-            test would see no more than another order of rounding.
+        noise: standard deviation of what is added to all logits. Where initial states hardly
+            differ, the test would compare no more than another order of rounding.
     """
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     length, actions = x.shape[1:]
@@ -274,7 +273,7 @@ def symmetries(
 
 
 def history(key: jax.Array, sizes: Sizes, length: int) -> Input:
-    """What a learner could be told in a lifetime of no environment in particular.
+    """Inputs of a lifetime in no environment in particular.
 
     Observations are standard normal, actions uniform, rewards 0 or 1 with equal probability, and
     every tenth step or so ends an episode. As in any lifetime nothing is done or earned before the
@@ -328,10 +327,10 @@ def answers(learner: Learner, theta: Theta, key: jax.Array, told: Input) -> jax.
     """The logits of a lifetime whose history is fixed.
 
     Args:
-        learner: who.
+        learner: any.
         theta: its meta-parameters.
-        key: its birth.
-        told: what it is told, stacked over time, [L, ...].
+        key: of the initial state.
+        told: its inputs, stacked over time, [L, ...].
 
     Returns:
         Logits [L, B].
@@ -367,7 +366,7 @@ def rough_theta(learner: Learner, key: jax.Array, sizes: Sizes, scale: float = 0
 
 
 def trying(measure: Callable[[Sizes], Any], sizes: Sizes) -> tuple[Any, str]:
-    """What a measurement found, and what the learner said where it refused."""
+    """What a measurement found, and the learner's message where it refused."""
     try:
         return measure(sizes), ""
     except ValueError as refusal:

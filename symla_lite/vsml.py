@@ -1,4 +1,4 @@
-"""VSML: weights become small recurrent networks that share theta and talk by messages.
+"""VSML: weights become small recurrent networks that share theta and exchange messages.
 
 Equations 6 to 8 of the paper, after Kirsch and Schmidhuber (2021). In the place of each weight
 w_ab^(k) of layer k stands a cell with a state h_ab^(k) of its own and with the same three functions
@@ -15,6 +15,7 @@ supervised ones, which receive an example, answer, and receive its label. `symla
 the same cells.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -30,14 +31,14 @@ from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 
 class Heard(NamedTuple):
-    """What the cells of a layer hear in one tick."""
+    """What the cells of a layer receive in one tick."""
 
     at_input: jax.Array
-    """What belongs to input a, heard by all cells (a, .): m_fwd_a^(k), [A, I]."""
+    """What belongs to input a, received by all cells (a, .): m_fwd_a^(k), [A, I]."""
     at_output: jax.Array
-    """What belongs to output b, heard by all cells (., b): m_bwd_b^(k), [B, J]."""
+    """What belongs to output b, received by all cells (., b): m_bwd_b^(k), [B, J]."""
     everywhere: jax.Array
-    """What every cell hears, [E]: nothing in Equation 6, the reward in Equation 9."""
+    """What every cell receives, [E]: nothing in Equation 6, the reward in Equation 9."""
 
 
 class Cell(NamedTuple):
@@ -97,7 +98,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
 
 
 class BackpropState(NamedTuple):
-    """Three numbers: a weight, and what its cell has to say."""
+    """Three numbers: a weight, and what its cell sends."""
 
     w: jax.Array
     """w_ab."""
@@ -165,7 +166,7 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell hears in a tick, I + J + E.
+        heard: how many numbers a cell receives in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -229,7 +230,7 @@ class Weights(NamedTuple):
     at_input: jax.Array
     """[I, 4 N]."""
     at_output: jax.Array
-    """For what an output hears and, below it, what every cell hears and the bias,
+    """For what an output receives and, below it, what every cell receives and the bias,
     [J + E + 1, 4 N]."""
     h: jax.Array
     """The recurrent weights, [N, 4 N]."""
@@ -243,8 +244,8 @@ def cut(theta: Theta | Weights, everywhere: int = 0) -> Weights:
     """Prepares an LSTM cell's theta for the fast form; what is prepared stays as it is.
 
     Args:
-        theta: as `lstm_theta` made it. Half of what a cell hears belongs to its input and half to
-            its output (I = J), but for what every cell hears.
+        theta: as `lstm_theta` made it. Half of what a cell receives belongs to its input and half
+            to its output (I = J), but for what every cell receives.
         everywhere: E, how many numbers every cell hears.
     """
     if isinstance(theta, Weights):
@@ -256,17 +257,21 @@ def cut(theta: Theta | Weights, everywhere: int = 0) -> Weights:
     return Weights(at_input, jnp.concatenate([at_output, b[None]]), h, m_fwd, m_bwd)
 
 
-def fast(theta: Theta | Weights, reduce: Reduce = "sum") -> Cells:
+def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) -> Cells:
     """The cells of `textbook(lstm_cell(theta))`, with linear maps taken where there are fewest
     things to map.
 
     The LSTM's input product splits into a part per input a and a part per output b, computed A + B
-    times and not A * B times. What every cell hears, and the bias, enter at the outputs. The sum
-    (or mean) of linear read-outs is the read-out of the sum (or mean).
+    times and not A * B times. What every cell receives, and the bias, enter at the outputs. The
+    sum (or mean) of linear read-outs is the read-out of the sum (or mean).
 
     Args:
-        theta: as `lstm_theta` made it; where every cell hears something, as in Equation 9, `cut`.
+        theta: as `lstm_theta` made it; after `cut` where every cell receives something (E > 0).
         reduce: how messages are collected.
+        fused: for a GPU, which waits for its memory: products are written as sums of terms, each
+            gate by itself, so that the compiler puts products and gates into one kernel. As a
+            product of matrices, the gates of all cells would be written down and read again, more
+            bytes than the states themselves.
 
     Raises:
         ValueError: an unknown `reduce`.
@@ -278,12 +283,22 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum") -> Cells:
         for_all = jnp.append(heard.everywhere, 1.0)
         for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
         at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
-        gates = (
-            (heard.at_input @ weights.at_input)[:, None]
-            + (at_output @ weights.at_output)[None, :]
-            + state.hidden @ weights.h
-        )
-        return hk.LSTMState(*through_gates(gates, state.cell))
+        product = sum_of_terms if fused else jnp.matmul
+
+        def gates(w_input, w_output, w_h):
+            return (
+                product(heard.at_input, w_input)[:, None]
+                + product(at_output, w_output)[None, :]
+                + product(state.hidden, w_h)
+            )
+
+        rows = weights.at_input, weights.at_output, weights.h
+        if fused:
+            each = zip(*(jnp.split(w, 4, axis=-1) for w in rows), strict=True)
+            four = jnp.concatenate([gates(*of_one) for of_one in each], axis=-1)
+        else:
+            four = gates(*rows)
+        return hk.LSTMState(*through_gates(four, state.cell))
 
     def read_out(linear, axis):
         if reduce == "mean":
@@ -293,6 +308,34 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum") -> Cells:
         )
 
     return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
+
+
+def sum_of_terms(x: jax.Array, w: jax.Array) -> jax.Array:
+    """x @ w, [..., K] and [K, F] -> [..., F], which the compiler does not recognise as a product of
+    matrices and computes where the result is used."""
+    return jnp.sum(x[..., :, None] * w, axis=-2)
+
+
+Form = Literal["auto", "fast", "fused", "textbook"]
+"""How a tick is computed, not what, so no record names it: `textbook` reads as the equations,
+`fast` takes the fewest products, `fused` moves the fewest bytes (`fast`'s docstring). `auto` is
+`fast` on a CPU and `fused` elsewhere, as the device decides which of the two is scarce."""
+FORMS = ("auto", "fast", "fused", "textbook")
+
+
+def in_form(form: Form, theta: Theta | Weights, reduce: Reduce, everywhere: int = 0) -> Cells:
+    """The cells of an LSTM's theta in one of the forms. `auto` asks JAX for its devices.
+
+    Args:
+        form: which.
+        theta: as `lstm_theta` made it or, but for the textbook's form, `cut`.
+        reduce: how messages are collected.
+        everywhere: E, how many numbers every cell hears.
+    """
+    if form == "textbook":
+        return textbook(lstm_cell(theta), reduce)
+    fused = jax.default_backend() != "cpu" if form == "auto" else form == "fused"
+    return fast(cut(theta, everywhere), reduce, fused)
 
 
 def lstm_state(key: jax.Array, layer: Sizes, hidden: int, std: float) -> hk.LSTMState:
@@ -408,7 +451,7 @@ label), the label, and a 1 that says that there is one. No message is smaller.""
 
 
 class SupervisedState(NamedTuple):
-    """The cells of all layers, and what they were told of the example that waits for its label."""
+    """The cells of all layers, and the messages of the example whose label comes next."""
 
     h: tuple[State, ...]
     """h^(1) ... h^(K)."""
@@ -485,7 +528,7 @@ def vsml(
     reduce: Reduce = "sum",
     initial_std: float = 0.0,
     forget_bias: float = 1.0,
-    form: Literal["fast", "textbook"] = "fast",
+    form: Form = "auto",
 ) -> Learner:
     """The meta-trained supervised learner: every cell is an LSTM with the same theta.
 
@@ -497,7 +540,7 @@ def vsml(
         initial_std: standard deviation of the i.i.d. normal initial states. With hidden layers give
             more than zero, or all hidden units are alike for ever.
         forget_bias: the forget gate's bias when theta is initialised.
-        form: how a tick is computed, not what: `fast` or `textbook`.
+        form: how a tick is computed, not what; see `Form`.
 
     Returns:
         A learner whose theta fits all sizes; see `supervised` for what it reads.
@@ -512,7 +555,7 @@ def vsml(
     if initial_std < 0:
         raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
     _check_word("reduce", reduce, ("mean", "sum"))
-    _check_word("form", form, ("fast", "textbook"))
+    _check_word("form", form, FORMS)
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del sizes  # fits all
@@ -523,7 +566,7 @@ def vsml(
         return lstm_state(key, layer, hidden, initial_std)
 
     def cells(theta: Theta) -> Cells:
-        return fast(theta, reduce) if form == "fast" else textbook(lstm_cell(theta), reduce)
+        return in_form(form, theta, reduce)
 
     options = {
         "hidden": hidden,
@@ -533,7 +576,8 @@ def vsml(
         "initial_std": initial_std,
         "forget_bias": forget_bias,
     }
-    return supervised("vsml", options, message, hidden_layers, init_theta, init_layer, cells)
+    learner = supervised("vsml", options, message, hidden_layers, init_theta, init_layer, cells)
+    return learner if form == "textbook" else dataclasses.replace(learner, prepare=cut)
 
 
 def sgd(

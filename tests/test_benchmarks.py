@@ -1,5 +1,6 @@
 """What is timed computes what it should, and the limits count right."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -9,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import limits, timing
+from benchmarks import gpu_check, limits, timing
 from benchmarks import paper_scale as gpu
 from benchmarks.assembled import Wrapped, assembled
 from benchmarks.printed import Printed, SymlaLayer, printed
 from benchmarks.settings import BALANCE, SETTINGS, Setting, ours
+from symla_lite import checkpoint, studies
 from symla_lite.environments import BANDITS, hearts
+from symla_lite.evolution import ES
 from symla_lite.learner import Input, Sizes
 from symla_lite.symla import Layer, symla
 
@@ -111,6 +114,7 @@ def test_every_setting_can_be_dealt_out_and_fits_a_laptop():
         assert 4 * limits.state_size(setting) * setting.lives < 2**28
 
 
+@pytest.mark.slow
 def test_the_whole_of_a_benchmark_in_small(tmp_path):
     """Everything that `make bench` does, once, on almost nothing."""
     script = (
@@ -121,7 +125,7 @@ def test_the_whole_of_a_benchmark_in_small(tmp_path):
         "bench.SETTINGS = {'CartPole': tiny, 'projected grid': tiny}\n"
         "bench.ladder.RUNGS = {'one': bench.printed, 'two': bench.ours}\n"
         "bench.scaled = lambda: {'L': [(3, tiny), (6, dataclasses.replace(tiny, length=6))]}\n"
-        f"sys.argv = ['bench', '--turns', '1', '--out', {str(tmp_path)!r}]\n"
+        f"sys.argv = ['bench', '--turns', '1', '--kept', '--out', {str(tmp_path)!r}]\n"
         "sys.exit(bench.main())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -129,6 +133,47 @@ def test_the_whole_of_a_benchmark_in_small(tmp_path):
     for words in ("printed", "assembled", "binds", "The ladder, CartPole", "Scaling"):
         assert words in done.stdout
     assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+# Compiled for a GPU that is not here
+
+
+@pytest.mark.parametrize("form", gpu_check.FORMS)
+@pytest.mark.parametrize("study", studies.STUDIES)
+def test_every_studys_outer_step_at_the_papers_size_is_lowered_for_cuda(study, form):
+    training = gpu_check.largest(studies.named(study))
+    text = gpu_check.lowered(training, form).as_text()
+    assert "stablehlo.while" in text
+
+
+PLAN = """\
+HloModule jit_several_steps
+
+%inside (p: (f32[6,4], s32[])) -> (f32[6,4], s32[]) {
+  %p = (f32[6,4]{1,0}, s32[]) parameter(0)
+  %h = f32[6,4]{1,0} get-tuple-element(%p), index=0
+  %i = s32[] get-tuple-element(%p), index=1
+  %drawn = f32[50,6]{1,0} constant({...})
+  %gates = f32[6,16]{1,0} fusion(%h), kind=kCustom, calls=%product
+  %new = f32[6,4]{1,0} fusion(%gates, %h, %drawn), kind=kLoop, calls=%through
+  ROOT %out = (f32[6,4]{1,0}, s32[]) tuple(%new, %i)
+}
+
+ENTRY %main (x: f32[6,4]) -> f32[6,4] {
+  %x = f32[6,4]{1,0} parameter(0)
+  %first = (f32[6,4]{1,0}, s32[]) tuple(%x)
+  ROOT %w = (f32[6,4]{1,0}, s32[]) while(%first), condition=%more, body=%inside, \
+backend_config={"known_trip_count":{"n":"50"}}
+}
+"""
+
+
+def test_kernels_and_bytes_of_a_step_are_read_off_the_plan():
+    """Two kernels. The product reads 24 numbers and writes 96; the other reads 96, 24 and one
+    step's 6 of what is stacked over 50, and writes 24."""
+    assert gpu_check.a_step(PLAN, length=50) == (2, 4 * (24 + 96 + 96 + 24 + 6 + 24))
+    with pytest.raises(ValueError, match="no loop of 49 steps"):
+        gpu_check.a_step(PLAN, length=49)
 
 
 def test_two_devices_are_compared_by_lifetimes_with_the_same_luck():
@@ -139,7 +184,65 @@ def test_two_devices_are_compared_by_lifetimes_with_the_same_luck():
 
 
 def test_the_papers_size_is_refused_where_there_is_no_gpu(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["paper_scale"])
     monkeypatch.setattr(gpu.jax, "default_backend", lambda: "cpu")
-    assert gpu.main() == 2
-    assert "there is no GPU here" in capsys.readouterr().err
+    assert gpu.main([]) == 2
+    assert "There is no GPU here" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        gpu.main(["tarin"])
+    assert "no part tarin: give some of agree, time, train" in capsys.readouterr().err
+
+
+def test_a_recorded_agent_earns_the_same_twice_and_a_disagreement_stops(monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "RECORDED", gpu.RECORDED[:1])
+    gpu.agree(lifetimes=20)
+    assert "0.0 standard errors apart; 100% of the lifetimes" in capsys.readouterr().out
+    wrong = iter((np.arange(20.0), np.zeros(20)))
+    monkeypatch.setattr(gpu, "earned", lambda *_: next(wrong))
+    with pytest.raises(ValueError, match="disagree on symla-easy"):
+        gpu.agree(lifetimes=20)
+
+
+def test_the_runs_for_a_gpu_exist_and_come_after_what_they_start_from():
+    before = set()
+    for name, scale, training, seed in gpu.RUNS:
+        start = studies.named(name).scale(scale).training(training).start
+        assert start is None or (name, scale, start, seed) in before
+        before.add((name, scale, training, seed))
+
+
+def test_a_run_for_a_gpu_is_recorded_once_and_gone_on_with(tmp_path, monkeypatch, capsys):
+    """In small, on the CPU: stopped on the way, it goes on; recorded, it is left."""
+    study = studies.named("bandits")
+    quick = study.scale("quick")
+    (training, *_) = quick.trainings
+    small = dataclasses.replace(
+        training,
+        outer=dataclasses.replace(training.outer, es=ES(4, 0.1), steps=4, length=10, lifetimes=1),
+    )
+    scale = dataclasses.replace(quick, trainings=(small,), test_lifetimes=2, test_length=10)
+    study = dataclasses.replace(study, scales={"quick": scale}, tests=lambda _: ())
+    monkeypatch.setattr(gpu.studies, "named", lambda _: study)
+    runs, save = [("bandits", "quick", small.name, 0)], checkpoint.save
+
+    def save_and_stop(*arguments):
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(checkpoint, "save", save_and_stop)
+        gpu.train(tmp_path, 1.0, runs)
+    (unfinished,) = (tmp_path / "bandits" / "quick").iterdir()
+    gpu.train(tmp_path, 1.0, runs)
+    (record,) = (tmp_path / "bandits" / "quick").iterdir()
+    assert record != unfinished
+    written = record.stat().st_mtime_ns
+    gpu.train(tmp_path, 1.0, runs)
+    assert record.stat().st_mtime_ns == written
+    assert capsys.readouterr().out.count(f"Recorded in {record}.") == 2
+
+
+def test_a_part_is_ended_after_its_minutes(capsys):
+    forever = [sys.executable, "-c", "import time; time.sleep(600)"]
+    assert gpu.in_time(forever, minutes=0.01) == 0
+    assert "Stopped after 0.01 min. The same command goes on." in capsys.readouterr().out
+    assert gpu.in_time([sys.executable, "-c", "raise SystemExit(2)"], minutes=5) == 2

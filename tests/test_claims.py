@@ -12,6 +12,7 @@ from symla_lite.baselines import win_stay
 from symla_lite.claims import (
     CLAIMS,
     CONTROLS,
+    KEPT,
     Finding,
     answer,
     at_least,
@@ -38,7 +39,7 @@ def made_up(name, level, scale="standard"):
 
     def blocks(training, test, seed=0):
         mean = level(training, test)
-        for control in CONTROLS:  # the same tasks, and so the same noise
+        for control in (*CONTROLS, KEPT):  # the same tasks, and so the same noise
             test = test.removesuffix(f"_{control}")
         rng = np.random.default_rng(zlib.crc32(f"{training} {test} {seed}".encode()))
         return tenth * (mean + 0.001 * rng.normal(size=(LIFETIMES, 10)))
@@ -169,7 +170,7 @@ def symmetric_and_learning(training, test):
     """As the paper says of Study 4: SymLA learns either way, the MetaRNN knows hearts."""
     rising = np.linspace(0, 0.3, 10)
     if training is None or test.endswith(tuple(CONTROLS)):
-        return np.zeros(10)
+        return np.zeros(10)  # and with the reward off from the middle on it keeps what it learned
     if training.startswith("symla"):
         return rising
     return np.full(10, -0.3 if "swapped" in test else 0.3)
@@ -193,6 +194,15 @@ def test_no_claim_of_learning_is_reproduced_if_one_control_does_as_well(control)
 
     first, learned, habit, swapped = verdicts("tasks", as_well)
     assert (first, habit) == ("reproduced", "reproduced"), "these claim no learning"
+    assert (learned, swapped) == ("partly", "partly")
+
+
+def test_no_claim_of_learning_is_reproduced_if_nothing_is_kept_without_reward():
+    def forgetful(training, test):
+        kept = not test.endswith(KEPT)
+        return symmetric_and_learning(training, test) * kept
+
+    _, learned, _, swapped = verdicts("tasks", forgetful)
     assert (learned, swapped) == ("partly", "partly")
 
 
@@ -236,6 +246,7 @@ def test_a_reflex_in_the_place_of_theta_reproduces_no_claim_of_learning():
             assert blind != "yes", "a reflex does not observe"
             if claim.findings is claims.paid_like_the_grid:
                 assert {x.holds for x in lines if "without reward" in x.measure} == {"yes"}
+                assert {x.holds for x in lines if "without any" in x.measure} != {"yes"}
 
 
 @pytest.mark.parametrize("name", sorted({claim.study for claim in CLAIMS}))

@@ -34,6 +34,7 @@ def everything(seed=0):
 def answers(learner, theta, xs):
     """Logits at every step, [STEPS, B], by a loop."""
     h, logits = learner.init_state(theta, jax.random.key(1), SIZES), []
+    theta = learner.prepare(theta)
     for t in range(STEPS):
         logit, h = learner.step(theta, h, jax.tree.map(lambda x: x[t], xs))  # noqa: B023
         logits.append(logit)
@@ -98,7 +99,7 @@ def test_controls_take_the_theta_of_their_learner_and_keep_its_name(make):
         wiped_every(learner, 5),
     ):
         assert control.name.startswith(learner.name) and control.options == learner.options
-        assert answers(control, learner.prepare(theta), xs).shape == (STEPS, 3)
+        assert answers(control, theta, xs).shape == (STEPS, 3)
     late = answers(reward_off_after(learner, STEPS), theta, xs)
     np.testing.assert_array_equal(late, answers(learner, theta, xs))
     never = answers(reward_off_after(learner, 0), theta, xs)

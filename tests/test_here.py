@@ -50,8 +50,8 @@ def test_records_go_to_a_mounted_drive_and_else_to_the_disk(monkeypatch, tmp_pat
 def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tmp_path, capsys):
     ran = []
 
-    def run_study(study, scale, out, jobs):
-        ran.append((study.name, scale, out))
+    def run_study(study, scale, out, jobs, memory):
+        ran.append((study.name, scale, out, memory))
         if len(ran) == 1:
             raise KeyboardInterrupt
 
@@ -59,8 +59,8 @@ def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tm
     monkeypatch.setattr(here, "folder", lambda: tmp_path)
     with pytest.raises(KeyboardInterrupt):
         here.ready("bandits", "quick")
-    here.ready("bandits", "quick")
-    assert ran == [("bandits", "quick", tmp_path)] * 2
+    here.ready("bandits", "quick", memory=3.0)
+    assert ran == [("bandits", "quick", tmp_path, memory) for memory in (1.0, 3.0)]
     assert f"results.load(studies.named('bandits'), 'quick', '{tmp_path}')" in (
         capsys.readouterr().out
     )
@@ -71,3 +71,26 @@ def test_without_a_scale_nothing_runs(monkeypatch, capsys):
     here.ready("bandits")
     device, cost = capsys.readouterr().out.splitlines()
     assert device.startswith("symla_lite ") and "standard" in cost
+
+
+class Device:
+    """A device by what it says of itself."""
+
+    def __init__(self, kind, platform, compute_capability, gib):
+        self.device_kind, self.platform = kind, platform
+        self.compute_capability, self.gib = compute_capability, gib
+
+    def memory_stats(self):
+        return {"bytes_limit": self.gib * 2**30}
+
+
+@pytest.mark.parametrize(
+    ("device", "tf32"),
+    [(Device("Tesla T4", "gpu", "7.5", 12), False), (Device("H100", "gpu", "9.0", 60), True)],
+)
+def test_a_gpu_is_asked_for_its_memory_and_its_arithmetic(monkeypatch, capsys, device, tf32):
+    monkeypatch.setattr(here.jax, "devices", lambda: [device])
+    monkeypatch.setattr(here.jax, "default_backend", lambda: "gpu")
+    here.ready()
+    assert ("TF32" in capsys.readouterr().out) == tf32
+    assert here.default_memory() == device.gib / 2

@@ -7,7 +7,9 @@ import pytest
 from histories import SIZES, lifetime
 
 from symla_lite.baselines import lpg, metagenrl
+from symla_lite.environments.grids import hearts
 from symla_lite.learner import Input
+from symla_lite.lifetime import live
 from symla_lite.symmetry import other_sizes, shared_rule
 
 ALPHA, H = 0.5, 7
@@ -163,8 +165,22 @@ def test_permuting_inputs_and_actions_permutes_what_is_learned(make):
         plain, h = step(theta, h, Input(*(x[t] for x in told)))
         logits, too = step(theta, too, Input(*(x[t] for x in moved)))
         np.testing.assert_allclose(logits, plain[acted], atol=1e-5)
-    born = learner.init_state(theta, KEY, SIZES).policy
-    assert np.abs(h.policy[0] - born[0]).max() > 1e-3
+    first = learner.init_state(theta, KEY, SIZES).policy
+    assert np.abs(h.policy[0] - first[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("make", [lpg, metagenrl])
+def test_a_population_pays_for_learning_once_in_a_segment(make):
+    """All its lifetimes are cut at the same steps, so a branch stays a branch under `vmap`."""
+    learner, environment = make(), hearts(2)
+
+    def run(theta, key):
+        return live(learner, environment, 30, theta, key).reward
+
+    theta = learner.init_theta(KEY, environment.sizes)
+    members = jax.tree.map(lambda x: jnp.stack([x, x]), theta)
+    program = jax.make_jaxpr(jax.vmap(run))(members, jax.random.split(KEY, 2))
+    assert " cond[" in str(program)
 
 
 @pytest.mark.parametrize("make", [lpg, metagenrl])

@@ -159,3 +159,19 @@ def test_a_lifetime_without_a_step_is_refused(length):
 def test_the_shortest_lifetime_is_one_step():
     lived = live(spy(), counting(), 1, {}, jax.random.key(0))
     assert lived.action.shape == lived.reward.shape == (1,)
+
+
+@pytest.mark.parametrize("unroll", [3, 7, 40])
+def test_steps_in_one_round_of_the_loop_change_nothing(unroll):
+    one_by_one, together = (
+        jax.jit(live, static_argnums=(0, 1, 2, 5))(
+            spy(), counting(), 20, {}, jax.random.key(3), steps
+        )
+        for steps in (1, unroll)
+    )
+    jax.tree.map(np.testing.assert_array_equal, one_by_one, together)
+
+
+def test_a_round_of_no_steps_is_refused():
+    with pytest.raises(ValueError, match="unroll=0, give at least 1"):
+        live(spy(), counting(), 5, {}, jax.random.key(0), unroll=0)

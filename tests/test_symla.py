@@ -120,7 +120,7 @@ def oracle(theta, options, state, inputs):
     return np.array(logits)
 
 
-@pytest.mark.parametrize("form", ["textbook", "fast"])
+@pytest.mark.parametrize("form", ["textbook", "fast", "fused"])
 @pytest.mark.parametrize(
     ("options", "sizes"),
     [
@@ -134,7 +134,7 @@ def oracle(theta, options, state, inputs):
         ({"layers": 3, "units": 2, "initial_std": 1.0, "exchange": "tick"}, Sizes(3, 2)),
     ],
 )
-def test_both_forms_compute_equation_9(form, options, sizes):
+def test_all_forms_compute_equation_9(form, options, sizes):
     learner = symla(hidden=5, message=3, form=form, **options)
     theta = rough_theta(learner, sizes)
     inputs = history(sizes, 20)
@@ -144,6 +144,25 @@ def test_both_forms_compute_equation_9(form, options, sizes):
     np.testing.assert_allclose(
         answers(learner, theta, state, inputs), expected, rtol=EXACT, atol=EXACT
     )
+
+
+@pytest.mark.parametrize(("backend", "form"), [("cpu", "fast"), ("gpu", "fused"), ("tpu", "fused")])
+def test_the_device_decides_how_a_step_is_computed_and_no_record_names_it(
+    monkeypatch, backend, form
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+
+    sizes, key = Sizes(3, 2), jax.random.key(0)
+
+    def computed(learner):
+        theta = learner.init_theta(key, sizes)
+        state, x = learner.init_state(theta, key, sizes), first_input(jnp.zeros(3), sizes)
+        return str(jax.make_jaxpr(learner.step)(learner.prepare(theta), state, x))
+
+    forms = {form: symla(hidden=2, message=2, form=form) for form in ("auto", "fast", "fused")}
+    assert computed(forms["fast"]) != computed(forms["fused"])
+    assert computed(forms["auto"]) == computed(forms[form])
+    assert forms["fast"].options == forms["fused"].options
 
 
 RECORDED = {

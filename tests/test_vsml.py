@@ -116,11 +116,12 @@ def test_three_layers_compute_equations_6_to_8():
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
-def test_the_fast_cells_are_the_textbook_cells(reduce):
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_fast_cells_are_the_textbook_cells(reduce, fused):
     theta, h = lstm_theta(), lstm_states(SIZES)
     m_fwd, m_bwd = (jax.random.normal(KEY, (size, MESSAGE)) for size in (SIZES[0], SIZES[-1]))
     slow = both_passes(vsml.textbook(vsml.lstm_cell(theta), reduce), h, m_fwd, m_bwd)
-    quick = both_passes(vsml.fast(theta, reduce), h, m_fwd, m_bwd)
+    quick = both_passes(vsml.fast(theta, reduce, fused), h, m_fwd, m_bwd)
     assert furthest(slow, quick) < EXACT
 
 

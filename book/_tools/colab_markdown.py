@@ -27,7 +27,7 @@ def citations(bib: str) -> dict[str, str]:
     return shown
 
 
-def _role(match: re.Match, references: dict[str, str]) -> str:
+def _role(match: re.Match, references: dict[str, str], equations: dict[str, str]) -> str:
     name, content = match[1], match[2]
     if name.startswith("cite"):
         text = "; ".join(references.get(key.strip(), key.strip()) for key in content.split(","))
@@ -36,22 +36,31 @@ def _role(match: re.Match, references: dict[str, str]) -> str:
     if name == "math":
         return f"${content}$"
     if name == "eq":
-        return f"({content})"
+        return f"({equations.get(content, content)})"
     return titled[1].replace("%s", "").strip() if titled else content
 
 
-def _inline(line: str, references: dict[str, str]) -> str:
-    line = re.sub(r"\{([\w:-]+)\}`([^`]+)`", lambda match: _role(match, references), line)
-    return re.sub(r"(\$\$) *\(([\w:-]+)\)$", r"\\tag{\2} \1", line)
+def _inline(line: str, references: dict[str, str], equations: dict[str, str]) -> str:
+    def role(match: re.Match) -> str:
+        return _role(match, references, equations)
+
+    def tag(match: re.Match) -> str:
+        return rf"\tag{{{equations.get(match[2], match[2])}}} {match[1]}"
+
+    line = re.sub(r"\{([\w:-]+)\}`([^`]+)`", role, line)
+    return re.sub(r"(\$\$) *\(([\w:-]+)\)$", tag, line)
 
 
-def colab_markdown(text: str, references: dict[str, str]) -> str:
+def colab_markdown(
+    text: str, references: dict[str, str], equations: dict[str, str] | None = None
+) -> str:
     """`text`, one Markdown cell of MyST, as plain Markdown, with `<details>` for hidden parts.
 
     Admonitions become a bold title over their text, dropdowns and solutions become `<details>`,
     figures become images, roles become the text a reader needs, labels go, and equation labels
-    become tags. Code stays as it is.
+    become tags with the numbers that `equations` has for them. Code stays as it is.
     """
+    equations = equations or {}
     lines: list[str] = []
     open_fences: list[
         tuple[str, str]
@@ -71,7 +80,7 @@ def colab_markdown(text: str, references: dict[str, str]) -> str:
             lines.append(open_fences.pop()[1])
         elif directive := DIRECTIVE.match(line):
             fence, name, argument = directive.groups()
-            argument = _inline(argument, references)
+            argument = _inline(argument, references, equations)
             options = True
             if name in ("code-block", "code", "math"):
                 verbatim = (fence, "$$" if name == "math" else "```")
@@ -90,5 +99,5 @@ def colab_markdown(text: str, references: dict[str, str]) -> str:
             verbatim = (code[1], code[1])
             lines.append(line)
         elif not re.fullmatch(r"\([\w:-]+\)=", line.strip()):
-            lines.append(_inline(line, references))
+            lines.append(_inline(line, references, equations))
     return "\n".join(lines)

@@ -1,11 +1,13 @@
-"""Sphinx extension: from each numbered equation to the function that computes it, and back.
+"""Sphinx extension: the number of each equation, and the function that computes it.
 
-Under an equation stands a link to its function in the API reference; there, a link to the equation.
-`{equations}` puts the table of them all into a page.
+An equation of the paper has the paper's number, (1) to (10), wherever it stands. One of the book's
+has its chapter's and its own, such as (3.2). Under an equation stands a link to its function in the
+API reference; there, a link to the equation. `{equations}` puts the table of them all into a page.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from docutils import nodes
@@ -19,55 +21,58 @@ class Equation(NamedTuple):
     words: str
     code: str | None = None
     """Below `symla_lite`; None for a step of an argument, which no function computes."""
+    paper: int | None = None
+    """The paper's number, if the equation is the paper's."""
 
 
 EQUATIONS: dict[str, dict[str, Equation]] = {
     "01_backprop": {
-        "forward-one": Equation("one layer, forward", "backprop.forward"),
+        "forward-one": Equation("one layer, forward", "backprop.forward", paper=1),
         "gradient-one": Equation("what a weight's gradient is", "backprop.update"),
-        "backward-one": Equation("the error of an input", "backprop.backward"),
-        "forward": Equation("all layers, forward", "backprop.forward"),
-        "backward": Equation("all layers, backward", "backprop.backward"),
-        "update": Equation("the update (the paper's Equation 3)", "backprop.update"),
+        "backward-one": Equation(
+            "one layer, backward: the error of an input", "backprop.backward", paper=2
+        ),
+        "forward": Equation("all layers, forward, with nonlinearities", "backprop.forward"),
+        "backward": Equation("all layers, backward, with slopes", "backprop.backward"),
+        "update": Equation("the update of a weight", "backprop.update", paper=3),
         "policy-gradient": Equation("REINFORCE as an objective", "backprop.policy_gradient"),
-        "rearranged": Equation("a world rearranged", "symmetry.permuted"),
-        "rule": Equation("any rule of the three numbers at a weight"),
-        "equivariant-error": Equation("errors that follow", "backprop.equation_5_error"),
-        "correspond": Equation("weights that correspond", "backprop.permute"),
-        "equation-5": Equation("the paper's Equation 5", "backprop.equation_5_error"),
-        "favourite": Equation("an objective with a favourite", "backprop.favour"),
+        "rearranged": Equation("inputs and outputs permuted", "symmetry.permuted"),
+        "rule": Equation("a rule of the three numbers at a weight"),
+        "equivariant-error": Equation("an equivariant objective", "backprop.equation_5_error"),
+        "correspond": Equation("weights permuted with the wires", "backprop.permute"),
+        "equation-5": Equation("what an objective must meet", "backprop.equation_5_error", paper=5),
+        "favourite": Equation("an objective with a preference", "backprop.favour"),
     },
     "02_black_boxes": {
-        "black-box": Equation("a black box (the paper's Equation 4)", "metarnn.metarnn"),
+        "black-box": Equation("one unit of a black box", "metarnn.metarnn", paper=4),
     },
     "03_vsml": {
-        "eq-6": Equation("the paper's Equation 6: a cell", "vsml.textbook"),
-        "eq-7": Equation("the paper's Equation 7: messages forward", "vsml.textbook"),
-        "eq-8": Equation("the paper's Equation 8: messages backward", "vsml.textbook"),
+        "eq-6": Equation("the state of a cell", "vsml.textbook", paper=6),
+        "eq-7": Equation("forward messages", "vsml.textbook", paper=7),
+        "eq-8": Equation("backward messages", "vsml.textbook", paper=8),
     },
     "04_symla": {
-        "eq-9": Equation("the paper's Equation 9: a cell of SymLA", "symla.pass_messages"),
+        "eq-9": Equation("the state of a cell of SymLA", "symla.pass_messages", paper=9),
         "symla-messages": Equation("the messages, as means", "vsml.textbook"),
-        "interaction": Equation("what a sum of parts cannot do"),
-        "fast-form": Equation("the product, split into parts", "vsml.fast"),
+        "interaction": Equation("interaction of two inputs"),
+        "fast-form": Equation("the LSTM's product, split into parts", "vsml.fast"),
     },
-    "05_evolution": {
+    "05_lifetimes": {
+        "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
+        "constant-reward": Equation("a return without a signal"),
+    },
+    "06_evolution": {
         "equation-10": Equation(
-            "the paper's Equation 10: smoothed fitness", "evolution.pair_fitness"
+            "the gradient of smoothed fitness", "evolution.pair_fitness", paper=10
         ),
         "score-gradient": Equation("its gradient, as an expectation"),
         "antithetic": Equation("the antithetic estimate", "evolution.gradient"),
-        "blurred-waves": Equation("a landscape, smoothed by hand"),
+        "blurred-waves": Equation("waves, smoothed"),
         "directions": Equation("error from too few directions"),
-        "es-variance": Equation("error from directions and luck"),
-        "two-lives": Equation("an estimate from two draws"),
+        "es-variance": Equation("error from directions and from lifetimes"),
+        "two-lifetimes": Equation("an estimate from two members"),
         "es-cosine": Equation("the angle to the gradient"),
         "es-budget": Equation("the error at a fixed budget"),
-        "split-product": Equation("the product, cut along its inputs", "vsml.fast"),
-    },
-    "06_lifetimes": {
-        "lifetime-objective": Equation("what meta-training maximises", "meta_training.meta_train"),
-        "constant-reward": Equation("a return that says nothing"),
     },
     "07_bandits": {
         "regret": Equation("regret", "environments.bandits.expected_regret"),
@@ -99,6 +104,20 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
 BY_LABEL = {label: eq for chapter in EQUATIONS.values() for label, eq in chapter.items()}
 
 
+def numbers() -> dict[str, str]:
+    """The number of every equation, by label; the book's are counted within their chapter."""
+    found = {}
+    for chapter, listed in EQUATIONS.items():
+        count = itertools.count(1)
+        for label, eq in listed.items():
+            found[label] = str(eq.paper or f"{int(chapter[:2])}.{next(count)}")
+    return found
+
+
+NUMBERS = numbers()
+"""The number of every equation as the page shows it, by label."""
+
+
 def equation(label: str) -> addnodes.pending_xref:
     """A link to an equation; it shows the equation's number."""
     xref = addnodes.pending_xref(
@@ -126,9 +145,9 @@ class Table(Directive):
         head, body = nodes.thead(), nodes.tbody()
         head += row(*(nodes.Text(words) for words in ("equation", "what it says", "in code")))
         for chapter in EQUATIONS.values():
-            for label, (words, code) in chapter.items():
-                place = function(code) if code else nodes.Text("a step of the argument")
-                body += row(equation(label), nodes.Text(words), place)
+            for label, eq in chapter.items():
+                place = function(eq.code) if eq.code else nodes.Text("a step of the argument")
+                body += row(equation(label), nodes.Text(eq.words), place)
         group += [head, body]
         return [nodes.table("", group, classes=["colwidths-given"])]
 
@@ -138,6 +157,16 @@ def row(*cells: nodes.Node) -> nodes.row:
     made = nodes.row()
     made += [nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells]
     return made
+
+
+def _set_numbers(app, doctree: nodes.document) -> None:
+    """Replaces the running numbers that Sphinx gives."""
+    listed = app.env.get_domain("math").equations
+    for block in doctree.findall(nodes.math_block):
+        label = block.get("label")
+        if label in NUMBERS:
+            block["number"] = NUMBERS[label]
+            listed[label] = (listed[label][0], NUMBERS[label])
 
 
 def _link_to_code(app, doctree: nodes.document) -> None:
@@ -157,6 +186,7 @@ def _link_to_equations(app, what, name, obj, options, lines: list[str]) -> None:
 def setup(app) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("equations", Table)
+    app.connect("doctree-read", _set_numbers)
     app.connect("doctree-read", _link_to_code)
     app.connect("autodoc-process-docstring", _link_to_equations)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from pathlib import Path
 import jupytext
 import yaml
 from colab_markdown import citations, colab_markdown
+from equations import NUMBERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,29 +26,30 @@ SETUP_OPENING = "```{code-cell} ipython3\n:tags: [setup, hide-input]\n\n"
 SETUP_PATTERN = re.compile(re.escape(SETUP_OPENING) + r".*?^```$", re.DOTALL | re.MULTILINE)
 
 SETUP_REPORT = """\
-import jax
 from symla_lite import here
+import jax
 
 here.ready()
 """
 
-SETUP_REPORT_OF_STUDY = """\
-import jax
+SETUP_REPORT_OF_STUDIES = """\
 from symla_lite import here
+import jax
 
 RERUN = None  # or a scale in quotes: runs the study. Cut off? Run this cell again, and it goes on.
-here.ready("STUDY", RERUN)
 """
 
 STUDIES = {
-    "03": "classification",
-    "07": "bandits",
-    "08": "action_spaces",
-    "09": "observation_spaces",
-    "10": "tasks",
-    "11": "environments",
+    "03": ("classification",),
+    "07": ("bandits",),
+    "08": ("action_spaces",),
+    "09": ("observation_spaces",),
+    "10": ("tasks",),
+    "11": ("environments",),
+    "12": ("systems_bandits", "systems_cartpole", "systems_hearts"),
+    "13": ("ablations_bandits", "ablations_linear", "ablations_cartpole"),
 }
-"""Which chapter, by its number, is about which study."""
+"""Which chapter, by its number, is about which studies."""
 
 SETUP_WITHOUT_ADDRESS = """\
 # Set-up: takes the symla_lite that is installed here.
@@ -77,8 +79,14 @@ def public_address(root: Path) -> str:
 def setup_code(address: str, chapter: str = "") -> str:
     """The code of a chapter's first cell, for the book's public address or an empty one."""
     start = SETUP_WITH_ADDRESS.replace("ADDRESS", address) if address else SETUP_WITHOUT_ADDRESS
-    study = STUDIES.get(chapter[:2])
-    return start + (SETUP_REPORT_OF_STUDY.replace("STUDY", study) if study else SETUP_REPORT)
+    studies = STUDIES.get(chapter[:2])
+    if not studies:
+        return start + SETUP_REPORT
+    return (
+        start
+        + SETUP_REPORT_OF_STUDIES
+        + "".join(f'here.ready("{study}", RERUN)\n' for study in studies)
+    )
 
 
 def with_setup(source: str, address: str, name: str = "the chapter") -> str:
@@ -105,7 +113,7 @@ def notebook(source: str, references: dict[str, str]) -> str:
         metadata: dict = {"tags": tags} if tags else {}
         text = cell.source
         if cell.cell_type == "markdown":
-            text = colab_markdown(text, references)
+            text = colab_markdown(text, references, NUMBERS)
         elif {"hide-input", "hide-cell", "remove-input"} & set(tags):
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         made = {"cell_type": cell.cell_type, "id": f"cell-{number:03d}", "metadata": metadata}

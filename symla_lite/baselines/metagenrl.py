@@ -20,7 +20,9 @@ update of the policy. Here the outer loop is an evolution strategy on the lifeti
 all learners of this package, so no critic is needed for it; what is left of it is V, a prediction
 of the discounted reward that the objective may read. There is no replay buffer: a policy learns
 from a piece when it ends, once, because a lifetime is short and memory would be most of its state.
-Rewards and values are not normalised. Theta holds alpha and the critic's rate.
+Rewards and values are not normalised, and each network has one layer in place of three. Results
+are summed over the actions, as the paper on SymLA says of MetaGenRL; its public code takes their
+mean. Theta holds alpha and the critic's rate.
 """
 
 from collections.abc import Sequence

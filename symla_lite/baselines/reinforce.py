@@ -45,8 +45,8 @@ class ReinforceState(NamedTuple):
     x: jax.Array
     """What the network saw at the step before: the observation, and the 1, [A + 1]."""
     acted: jax.Array
-    """1.0 where the action of the step before is taken, 0.0 at birth and where an episode was over,
-    []."""
+    """1.0 where the action of the step before is taken, 0.0 before the first step and where an
+    episode was over, []."""
     baseline: jax.Array
     """Mean return of the episodes so far, []."""
     episodes: jax.Array
@@ -86,14 +86,14 @@ def reinforce(
             gradient is unbiased with it and without.
         nonlinearity: of the hidden layers, a name in `backprop.NONLINEARITIES`.
         output_scale: standard deviation of the fresh logits, for hidden units of unit variance.
-            Small: at birth, all actions are about as likely.
+            Small: at first, all actions are about as likely.
         tuned: whether learning rate and horizon are theta, as logarithms, and begin at the values
             given. Meta-training then tunes them, with the budget of the learners that REINFORCE is
             compared with.
 
     Returns:
-        A learner for all sizes, without meta-parameters or, if `tuned`, with two. Its weights are
-        born independent, and identically distributed within a layer.
+        A learner for all sizes, without meta-parameters or, if `tuned`, with two. Its first weights
+        are independent, and identically distributed within a layer.
 
     Raises:
         ValueError: a layer without units, a learning rate, horizon or scale that is not positive,

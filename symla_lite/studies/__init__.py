@@ -1,5 +1,6 @@
-"""The paper's studies: what is run, how it is run, and what was recorded."""
+"""The studies, the paper's and ours: what is run, how it is run, and what was recorded."""
 
+from symla_lite.studies.ablations import BANDIT_ABLATIONS, CARTPOLE_ABLATIONS, LINEAR_ABLATIONS
 from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
 from symla_lite.studies.bandits import BANDIT_STUDY
 from symla_lite.studies.classification import CLASSIFICATION_STUDY
@@ -7,6 +8,7 @@ from symla_lite.studies.environments import ENVIRONMENT_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
+from symla_lite.studies.systems import BANDIT_SYSTEMS, CARTPOLE_SYSTEMS, HEARTS_SYSTEMS
 from symla_lite.studies.tasks import TASK_STUDY
 
 __all__ = ["STUDIES", "Scale", "Study", "Test", "Training", "named", "run_study"]
@@ -20,6 +22,12 @@ STUDIES: dict[str, Study] = {
         TASK_STUDY,
         ENVIRONMENT_STUDY,
         CLASSIFICATION_STUDY,
+        BANDIT_SYSTEMS,
+        CARTPOLE_SYSTEMS,
+        HEARTS_SYSTEMS,
+        BANDIT_ABLATIONS,
+        LINEAR_ABLATIONS,
+        CARTPOLE_ABLATIONS,
     )
 }
 

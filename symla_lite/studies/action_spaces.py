@@ -5,7 +5,7 @@ SymLA is meta-trained on 2, 8, 10 or 12 independent arms and tested on all of th
 meta-trained on: its theta has the number of arms in its shapes.
 """
 
-from symla_lite.baselines import random_policy, thompson, ucb
+from symla_lite.baselines import index_policy, random_policy, thompson, ucb
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import independent_arms, regret_per_pull
 from symla_lite.metarnn import metarnn
@@ -73,6 +73,7 @@ ACTION_SPACE_STUDY = Study(
         *tested_on(thompson(), ARMS, "thompson/"),
         *tested_on(ucb(), ARMS, "ucb/"),
         *tested_on(random_policy(), ARMS, "random/"),
+        *tested_on(index_policy(PULLS), ARMS, "index/"),
     ),
     scales={"quick": quick(), "standard": standard(), "paper": paper()},
 )

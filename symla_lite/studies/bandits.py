@@ -7,7 +7,7 @@ symmetry neither to help nor to hurt.
 
 import dataclasses
 
-from symla_lite.baselines import random_policy, thompson, ucb
+from symla_lite.baselines import index_policy, random_policy, thompson, ucb
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS, regret_per_pull
 from symla_lite.evolution import ES
@@ -83,6 +83,7 @@ REFERENCES = (
     *tested_on(thompson(), BANDITS, "thompson/"),
     *tested_on(ucb(), BANDITS, "ucb/"),
     *tested_on(random_policy(), BANDITS, "random/"),
+    *tested_on(index_policy(PULLS), BANDITS, "index/"),
 )
 
 

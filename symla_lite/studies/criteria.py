@@ -85,13 +85,16 @@ CRITERIA: dict[str, Criterion] = {
         Criterion(
             "controls",
             "a claim that something is learned needs the learner to be clear of itself without "
-            "reward, without observation, with its reward off from the middle on, and with its "
-            "state wiped every ten steps",
+            "reward, without observation, and with its state wiped every ten steps; and what it "
+            "earns with its reward off from the middle on to be clear of what it earns without any",
             None,
             "2026-11-28",
-            "d0120d8",
+            "bfb6d5e",
             "Since 2026-11-24 (991410a) the control without reward stood in a row of its own, and "
-            "the others were not made.",
+            "the others were not made. For some hours of 2026-11-28 (d0120d8) a learner had to be "
+            "clear of itself with its reward off from the middle on. That was wrong, and was "
+            "noticed when the first such tests of Study 4 were made: a learner that keeps what it "
+            "learned loses little, and it is a reflex that loses all.",
         ),
         Criterion(
             "above random on CartPole",

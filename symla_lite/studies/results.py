@@ -101,7 +101,7 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
     """
     es = outer["es"]
     return {
-        "N, hidden units": str(learner["hidden"]),
+        "N, hidden units": str(learner.get("hidden", "none")),
         "population (members, two to a pair)": str(es["population"]),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),
@@ -173,8 +173,16 @@ def load(study: Study, scale: str = "standard", out: Path | None = None) -> Resu
             if not training.tested and not path.exists():
                 continue  # a step that only leads to the next one
             found[training.name, seed] = read(path, study, scale)
-    references = read(folder(out, study, scale) / "references.safetensors", study, scale)
-    return Results(study, scale, found, references)
+    return Results(study, scale, found, read(references_path(out, study, scale), study, scale))
+
+
+def references_path(out: Path, study: Study, scale: str) -> Path:
+    """The record of the learners that need no training: the scale's own, or that of another scale
+    which tests as many lifetimes of the same length, since nothing else would differ."""
+    testing = study.scale(scale).testing
+    alike = [name for name, other in study.scales.items() if other.testing == testing]
+    paths = [folder(out, study, name) / "references.safetensors" for name in (scale, *alike)]
+    return next((path for path in paths if path.exists()), paths[0])
 
 
 def read(path: Path, study: Study, scale: str):

@@ -148,15 +148,13 @@ def night() -> Scale:
 
 def gpu() -> Scale:
     """Minutes of one GPU for each training: the curriculum with larger populations, up to the 5×5
-    grid. The last step, which gives back to the theta of the 3×3 grid what it unlearned of the
-    smaller one, is small enough for a CPU."""
+    grid."""
     one_input = outer(512, 0.03, steps=400, length=100, lifetimes=8)
     four_inputs = outer(512, 0.03, steps=700, length=150, lifetimes=8)
     two_by_two = outer(512, 0.02, steps=1200, length=300, lifetimes=4)
     three_by_three = outer(512, 0.02, steps=3000, length=500, lifetimes=4)
     slower = outer(512, 0.01, steps=800, length=500, lifetimes=4)
     five_by_five = outer(512, 0.02, steps=600, length=500, lifetimes=2)
-    both = outer(128, 0.01, steps=6000, length=300, lifetimes=1, shaping="differences")
     grid_2, grid_3, grid_5 = ORIGINAL.values()
     return Scale(
         trainings=(
@@ -165,7 +163,6 @@ def gpu() -> Scale:
             Training("symla-hearts_3", symla(), grid_3, three_by_three, "symla-hearts_2"),
             Training("symla-hearts_3b", symla(), grid_3, slower, "symla-hearts_3"),
             Training("symla-hearts_5", symla(), grid_5, five_by_five, "symla-hearts_3"),
-            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_3b"),
         ),
         seeds=(0,),
         test_lifetimes=200,

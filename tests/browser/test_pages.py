@@ -369,7 +369,7 @@ def test_the_live_bandit_learns_and_turns_round(live):
 def test_the_live_bandit_does_not_learn_without_its_reward(live):
     demo = live("bandit")
     set_arms(demo, 0.9, 0.1)
-    demo.get_by_label("It hears its reward").uncheck()
+    demo.get_by_label("It receives its reward").uncheck()
     pulls = []
     for _ in range(2):
         press(demo, "Reset")

@@ -1,4 +1,4 @@
-// The controls and pictures of the page "SymLA, live". Who learns is in symla.js, what it learns in, in worlds.js.
+// The controls and pictures of the page "SymLA, live". The learner is in symla.js, its environments are in worlds.js.
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 const WARM_COLD = [[33, 102, 172], [247, 247, 247], [178, 24, 43]];
@@ -58,13 +58,13 @@ class Demo {
         <button type="button" data-do="toggle">Run</button>
         <button type="button" data-do="once">Step</button>
         <button type="button" data-do="reset">Reset</button>
-        <button type="button" data-do="renew">New life</button>
+        <button type="button" data-do="renew">New lifetime</button>
         <label>Speed <select data-set="rate">${options(speeds, speed)}</select></label>
       </div>
       <div class="live-controls">
         ${buttons.map(([name, words]) => `<button type="button" data-do="${name}">${words}</button>`).join("")}
         ${fields}
-        <label><input type="checkbox" data-set="rewarded" checked> It hears its reward</label>
+        <label><input type="checkbox" data-set="rewarded" checked> It receives its reward</label>
       </div>
       ${body}
       <p class="live-readout"></p>
@@ -80,12 +80,12 @@ class Demo {
     return this.root.querySelector(selector);
   }
 
-  /** Tells the reader once what a control did. */
+  /** Says once what a control did. */
   say(words) {
     this.find(".live-said").textContent = words;
   }
 
-  /** A newborn SymLA in `world`, with nothing recorded. */
+  /** A SymLA with initial states in `world`, and nothing recorded. */
   bear(world, A, B) {
     this.life = new Lifetime(new SymLA(this.data, A, B), world);
     this.record = []; // of the steps in the picture
@@ -177,13 +177,13 @@ class BanditDemo extends Demo {
     this.regret = this.regretOfRandom = 0;
     this.list();
     this.bear(this.world, 1, this.p.length);
-    this.say("A newborn SymLA: it knows nothing of these arms.");
+    this.say("A new lifetime: SymLA has received nothing yet from these arms.");
   }
 
   renew() {
     this.p = this.p.map(() => Math.round(20 * Math.random()) / 20);
     this.reset();
-    this.say("A newborn SymLA, and new arms, drawn at random.");
+    this.say("A new lifetime with new arms, drawn at random.");
   }
 
   setArms(number) {
@@ -352,14 +352,14 @@ class CartPoleDemo extends Demo {
     this.falls = 0;
     this.bear(this.world, 4, 2);
     this.rewire();
-    this.say("A newborn SymLA: it does not know which wire is which.");
+    this.say("A new lifetime: SymLA has not identified its wires yet.");
   }
 
   renew() {
     this.inputs = reordered(this.inputs);
     this.actions = Math.random() < 0.5 ? [0, 1] : [1, 0];
     this.reset();
-    this.say("A newborn SymLA, with its wires in another order.");
+    this.say("A new lifetime with wires in another order.");
   }
 
   shuffle() {

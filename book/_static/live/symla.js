@@ -12,7 +12,7 @@ const mean = (vectors) => vectors[0].map((_, m) => vectors.reduce((sum, v) => su
 const grid = (rows, columns, make) =>
   Array.from({ length: rows }, (_, a) => Array.from({ length: columns }, (_, b) => make(a, b)));
 
-/** f_RNN: an LSTM with Haiku's order of gates and its forget bias of 1. What it hears changes its state {h, c}, [N] each. */
+/** f_RNN: an LSTM with Haiku's order of gates and its forget bias of 1. Its inputs change its state {h, c}, [N] each. */
 function lstm({ h, c }, heard, parameters) {
   const N = h.length;
   const gates = linear([...heard, ...h], parameters);
@@ -33,7 +33,7 @@ class SymLA {
     this.m_bwd = grid(A, M, () => 0);
   }
 
-  /** One step in the environment. It is told its observation o [A], the reward r of its last action, that action, one-hot,
+  /** One step in the environment. It receives its observation o [A], the reward r of its last action, that action, one-hot,
       a [B], and whether the episode has ended (0 or 1); it answers with logits [B]. */
   step({ o, r, a: action, end }) {
     const { theta, m_fwd, m_bwd } = this;

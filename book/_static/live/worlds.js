@@ -1,4 +1,4 @@
-// What the live SymLA lives in: a bandit and a CartPole, as symla_lite/environments has them. `random` gives numbers in [0, 1).
+// The environments of the live SymLA: a bandit and a CartPole, as symla_lite/environments has them. `random` gives numbers in [0, 1).
 
 /** Arms that pay 1 with probability p[a] and 0 otherwise. There is nothing to see, and no episode ends. */
 class Bandit {
@@ -70,7 +70,7 @@ function draw(probabilities, random) {
 
 /** A learner in a world (symla_lite/lifetime.py). The learner sees the end of an episode, and the step after that resets.
     Between steps the reader may change the wires: input a shows what the world calls `inputs[a]`, action b does what it calls
-    `actions[b]`, and `rewarded` tells whether the learner hears its reward. */
+    `actions[b]`, and `rewarded` says whether the learner receives its reward. */
 class Lifetime {
   constructor(learner, world, random = Math.random) {
     const straight = (n) => Array.from({ length: n }, (_, i) => i);

@@ -4,4 +4,5 @@ SCORES = {"q2": 0, "q6": 0}
 
 
 def gradient(eps, F, sigma):
-    return (F[:, 1] - F[:, 0]) @ eps / (2 * sigma * len(eps))
+    plus, minus = F[: len(F) // 2], F[len(F) // 2 :]
+    return (minus - plus) @ eps / (2 * sigma * len(eps))

@@ -9,4 +9,4 @@ def pull(key, task, t, action):
 
 
 environment = Environment("constant", {}, Sizes(1, 2), draw_task, reset, pull)
-results = {name: [run(name, seed) for seed in range(5)] for name in results}
+results = {name: [run(name, seed) for seed in range(len(results[name]))] for name in results}

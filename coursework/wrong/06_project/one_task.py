@@ -8,4 +8,4 @@ def draw_task(key):
 
 
 environment = Environment("reversal", {}, Sizes(1, 2), draw_task, reset, pull)
-results = {name: [run(name, seed) for seed in range(5)] for name in results}
+results = {name: [run(name, seed) for seed in range(len(results[name]))] for name in results}

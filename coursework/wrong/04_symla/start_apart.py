@@ -1,9 +1,9 @@
-"""Cells are born with their number, so that they "do not all do the same"."""
+"""Cells begin with their number, so that they "do not all do the same"."""
 
 SCORES = {"q5": 0, "q6": 1}
 
 
-def birth(theta, A, B):
+def initial_state(theta, A, B):
     N, M = theta["F"].shape
     h = jnp.linspace(0, 1, A * B)[:, None] * jnp.ones(N)
     h = h.reshape(A, B, N)

@@ -1,0 +1,67 @@
+"""The studies of chapters 12 and 13 compare what can be compared."""
+
+import pytest
+
+from symla_lite import studies
+from symla_lite.studies.ablations import DEEP, VARIANTS
+from symla_lite.studies.systems import FIXED, systems
+
+WORLDS = ("systems_bandits", "systems_cartpole", "systems_hearts")
+ABLATIONS = ("ablations_bandits", "ablations_linear", "ablations_cartpole")
+ALL = {learner.name for learner in systems((), 5)}
+
+
+def steps_of(training):
+    """Environment steps of one meta-training."""
+    outer = training.outer
+    return outer.es.population * outer.lifetimes * outer.length * outer.steps
+
+
+@pytest.mark.parametrize("scale", ["quick", "standard", "paper"])
+@pytest.mark.parametrize("name", WORLDS)
+def test_all_systems_have_the_same_number_of_environment_steps(name, scale):
+    spent = {}
+    for training in studies.named(name).scale(scale).trainings:
+        of = training.learner.name
+        spent[of] = spent.get(of, 0) + steps_of(training)
+    assert len(set(spent.values())) == 1
+    assert scale == "quick" or spent.keys() == ALL
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_all_systems_end_on_the_same_world_and_are_tested_there_with_their_reward_and_without(name):
+    study = studies.named(name)
+    tested = [training for training in study.scale("standard").trainings if training.tested]
+    assert {training.learner.name for training in tested} == ALL
+    (world,) = {training.environment for training in tested}
+    for training in tested:
+        tests = {test.name: test for test in study.tests(training)}
+        blind = {key for key in tests if key.endswith("_without_reward")}
+        assert {key.removesuffix("_without_reward") for key in blind} == tests.keys() - blind
+        assert any(test.environment is world for test in tests.values())
+        assert all(tests[key].learner is not training.learner for key in blind)
+    for key in tests.keys() - blind:
+        assert {f"random/{key}", f"win_stay/{key}"} <= {test.name for test in study.references}
+
+
+def test_on_the_way_to_hearts_theta_of_fixed_sizes_meets_no_other_sizes():
+    for training in studies.named("systems_hearts").scale("standard").trainings:
+        if training.learner.name in FIXED:
+            assert training.environment.sizes == (12, 4)
+
+
+def test_each_variant_changes_one_option():
+    plain = VARIANTS["default"].options
+    for name, learner in VARIANTS.items():
+        changed = {key for key, value in learner.options.items() if plain.get(key) != value}
+        if name.startswith("layers"):
+            assert changed == {"layers", *DEEP}
+        else:
+            assert len(changed) == (name != "default")
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_variant_of_an_ablation_has_the_same_outer_loop_on_the_same_world(name):
+    for scale in studies.named(name).scales.values():
+        assert len({(training.environment, training.outer) for training in scale.trainings}) == 1
+        assert scale.trainings[0].name == "default" and len(scale.trainings) >= 2

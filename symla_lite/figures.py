@@ -58,6 +58,7 @@ LABELS = Names(
     metarnn="MetaRNN",
     thompson="Thompson sampling",
     ucb="UCB1",
+    index="index, 100 pulls",
     bayes_optimal="Bayes-optimal",
     random="random",
     reinforce="REINFORCE",

@@ -7,7 +7,6 @@ assignment's points by question, what typical wrong answers earn, and its soluti
 from __future__ import annotations
 
 import ast
-import html
 import json
 import re
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from build import Master
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 
 PAGE = """\
 <!doctype html>
@@ -37,7 +35,6 @@ th, td {{ text-align: left; vertical-align: top; padding: 0.2rem 0.8rem 0.2rem 0
          border-bottom: 1px solid #8886; }}
 pre {{ overflow-x: auto; padding: 0.6rem; background: #8882; font-size: 0.8rem; }}
 </style>
-<script defer src="{mathjax}"></script>
 {body}
 </html>
 """
@@ -157,25 +154,24 @@ def guide(masters: Sequence[Master], variant: str = "") -> str:
     return text
 
 
-def page(text: str, mathjax: str) -> str:
-    """The guide as an HTML page; `mathjax` is the address of the script that sets formulas."""
+def page(text: str) -> str:
+    """The guide as an HTML page. Its formulas are MathML, so the page can be sent by itself."""
+    from latex2mathml.converter import convert
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     def formula(content: str, options: dict) -> str:
-        opening, closing = (r"\[", r"\]") if options["display_mode"] else (r"\(", r"\)")
-        return opening + html.escape(content) + closing
+        return convert(content, display="block" if options["display_mode"] else "inline")
 
     markdown = MarkdownIt("commonmark").enable("table")
     markdown.use(dollarmath_plugin, renderer=formula, double_inline=True)
     title = re.search(r"^# (.+)$", text, re.MULTILINE)[1]
-    return PAGE.format(title=title, mathjax=mathjax, body=markdown.render(text))
+    return PAGE.format(title=title, body=markdown.render(text))
 
 
 def write(out: Path, masters: Sequence[Master], variant: str = "") -> Path:
     """Writes `guide.md` and `guide.html`; returns the path of the page."""
     text = guide(masters, variant)
     (out / "guide.md").write_text(text, "utf-8")
-    script = ROOT / "book" / "_static" / "mathjax" / "tex-chtml.js"
-    (out / "guide.html").write_text(page(text, script.as_uri()), "utf-8")
+    (out / "guide.html").write_text(page(text), "utf-8")
     return out / "guide.html"

@@ -263,14 +263,18 @@ class StandIn:
 
 
 def answers_to(
-    notebook: dict, settings: Mapping[str, Any], wheel: bytes = b"", own: Mapping[str, bytes] = {}
+    notebook: dict,
+    settings: Mapping[str, Any],
+    brought: Mapping[str, bytes],
+    own: Mapping[str, bytes],
 ) -> Answers:
     """A submission's answers.
 
     Args:
         notebook: what was handed in.
         settings: of its assignment; see `build.grading`.
-        wheel: the package, where answers may import it.
+        brought: the files of the assignment's package, by name; of these, the worker gets what
+            answers may import.
         own: data files that were handed in with it.
     """
     cells = plan(notebook, settings)
@@ -281,8 +285,10 @@ def answers_to(
     files = {name: content for name, content in own.items() if Path(name).suffix in OWN_FILES}
     if sum(map(len, files.values())) > MOST:
         files = {}
-    if wheel and "symla_lite" in allowed:
+    files |= {x: content for x, content in brought.items() if x.removesuffix(".py") in allowed}
+    if "symla_lite" in allowed:
         modules += ["jax", "haiku", "optax"]
+        (wheel,) = (content for name, content in brought.items() if name.endswith(".whl"))
         with zipfile.ZipFile(io.BytesIO(wheel)) as packed:
             files |= {f"package/{name}": packed.read(name) for name in packed.namelist()}
     return Answers(
@@ -318,16 +324,17 @@ class Plugin:
         """The notebook that is run in the submission's place."""
         from nbformat import v4
 
-        wheels = [str(path.resolve()) for path in Path.cwd().glob("*.whl")]
-        own = [p.name for p in Path.cwd().iterdir() if p.suffix in OWN_FILES and p.name != SETTINGS]
+        here = Path.cwd()
+        own = [x.name for x in here.iterdir() if x.suffix in OWN_FILES and x.name != SETTINGS]
+        brought = [x.name for x in here.iterdir() if x.suffix in (".py", ".whl")]
         code = (
             f"import json, sys\nsys.path.insert(0, {str(Path(__file__).resolve().parent)!r})\n"
             "from pathlib import Path\nimport apart\n"
             f"_own = {{name: Path(name).read_bytes() for name in {own!r}}}\n"
-            f"_wheel = Path({wheels[0]!r}).read_bytes()\n"
+            f"_brought = {{name: Path(name).read_bytes() for name in {brought!r}}}\n"
             f"_settings = json.loads(Path({SETTINGS!r}).read_text('utf-8'))\n"
             f"_notebook = json.loads({json.dumps(dict(submission))!r})\n"
-            "_answers = apart.answers_to(_notebook, _settings, _wheel, _own)\n"
+            "_answers = apart.answers_to(_notebook, _settings, _brought, _own)\n"
             "globals().update(_answers.names(_settings['names']))"
         )
         return v4.new_notebook(

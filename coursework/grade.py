@@ -62,7 +62,7 @@ class Package:
             files = {name: packed.read(name) for name in packed.namelist()}
         self.settings: dict[str, Any] = json.loads(files["files/grading.json"])
         self.tests = {Path(x).stem: files[x] for x in sorted(files) if x.startswith("tests/")}
-        self.wheel = next((files[name] for name in files if name.endswith(".whl")), b"")
+        self.files = {Path(x).name: files[x] for x in files if x.startswith("files/")}
         self.hash = hashlib.sha256(self.path.read_bytes()).digest()
 
     @property
@@ -190,7 +190,7 @@ def grade(path: Path, package: Package) -> Graded:
     checks = importlib.import_module("checks")
     checks.kept.clear()
     try:
-        answers = apart.answers_to(notebook, settings, package.wheel, own)
+        answers = apart.answers_to(notebook, settings, package.files, own)
     except RuntimeError as error:
         raise NotGraded(str(error)) from None
     try:

@@ -684,3 +684,70 @@ def lifetime_curves(
         handlelength=2,
     )
     return fig
+
+
+@styled
+def estimates(
+    panels: Mapping[str, Mapping[str, Estimate]],
+    unit: str = "reward a step, last fifth",
+    best: Mapping[str, float] | None = None,
+) -> Figure:
+    """Estimates with their intervals: a row for each learner or control, a panel for each task.
+
+    Args:
+        panels: for each task (a panel's title) and each row, an estimate. A row is a learner of
+            `COLOURS`, such a name followed by the words for a control of it (a hollow mark), or
+            anything else (grey). A panel may lack rows that others have. A dotted line marks the
+            row "random".
+        unit: of the horizontal axis.
+        best: for each task that has one, the most that can be earned; drawn as a line.
+    """
+    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
+    fig, all_axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(2.2 + 1.65 * len(panels), 0.9 + 0.24 * len(rows)),
+        sharey=True,
+        squeeze=False,
+    )
+    plt.close(fig)
+    named = []
+    for row in rows:
+        who, space, control = row.partition(" ")
+        known = who in COLOURS
+        named.append((label(who) + space + control if known else row, bool(known and control)))
+    for axes, (task, panel) in zip(all_axes[0], panels.items()):
+        if "random" in panel:
+            axes.axvline(panel["random"].mean, color=COLOURS["random"], lw=1, ls=":")
+        if best and task in best:
+            axes.axvline(best[task], color=COLOURS["bayes_optimal"], lw=1, ls="--")
+        for place, row in enumerate(rows):
+            if row in panel:
+                who = row.partition(" ")[0]
+                colour = COLOURS[who if who in COLOURS else "neutral"]
+                mean, low, high = panel[row]
+                axes.plot([low, high], [place, place], color=colour, lw=1.6)
+                face = PAPER if named[place][1] else colour
+                axes.plot(mean, place, "o", ms=5.5, color=colour, mfc=face, zorder=3)
+        axes.set_title(task)
+        axes.set_yticks(range(len(rows)), [name for name, _ in named])
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        axes.tick_params(axis="y", length=0)
+    all_axes[0, 0].invert_yaxis()
+    fig.supxlabel(unit, size=10)
+    return fig
+
+
+def in_words(panels: Mapping[str, Mapping[str, Estimate | Course]], digits: int = 3) -> str:
+    """What `estimates` or one row of `lifetime_curves` shows, for readers who do not see it: each
+    estimate with its interval, each curve from its first to its last part."""
+
+    def words(found: Estimate | Course) -> str:
+        if isinstance(found, Estimate):
+            return bracketed(found, digits)
+        return f"from {found.mean[0]:.{digits}f} to {found.mean[-1]:.{digits}f}"
+
+    return " ".join(
+        f"{task}: " + ", ".join(f"{row} {words(found)}" for row, found in rows.items()) + "."
+        for task, rows in panels.items()
+    )

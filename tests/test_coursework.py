@@ -264,6 +264,15 @@ def test_the_guides_page_shows_its_formulas_without_a_script_or_another_file():
     assert not re.findall(r"<script|<merror| src=|<link", page)
 
 
+def test_every_chapter_from_6_on_has_a_question_and_each_assignment_is_linked_from_a_chapter():
+    project = (ROOT / "coursework" / "06_project.md").read_text("utf-8")
+    for number in range(6, 15):
+        assert f"\n| {number} " in project, number
+    chapters = "".join(path.read_text("utf-8") for path in (ROOT / "book").glob("[0-9]*.md"))
+    for name in NAMES:
+        assert f"Assignment {name.split('_')[0].lstrip('0')}" in chapters, name
+
+
 def test_a_question_that_only_measures_says_so_where_its_solution_would_be():
     text = guide.details(master("04_symla"))
     assert "(5 points)\n\nNothing to write" in text and text.count("Nothing to write") == 1

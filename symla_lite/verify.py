@@ -81,7 +81,7 @@ def recorded(out: Path) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def test_again(out: Path, study: str, scale: str, training: str, seed: int, which: int) -> str:
+def retest(out: Path, study: str, scale: str, training: str, seed: int, which: int) -> str:
     """Meta-tests one recorded theta again, on the test number `which` of its study.
 
     Returns:
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     all_of_them = recorded(given.data)
     for which in rng.sample(all_of_them, min(given.sample, len(all_of_them))):
         began = time.monotonic()
-        trouble = test_again(given.data, *which, rng.randrange(1000))
+        trouble = retest(given.data, *which, rng.randrange(1000))
         name = "{}, {}, {}-{}".format(*which)
         took = f"{time.monotonic() - began:.0f} s"
         print(f"{'differs' if trouble else 'as recorded':32} {name} ({took})")

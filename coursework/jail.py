@@ -39,7 +39,7 @@ PROGRAM = ("worker.py", "observe.py")
 PASSED_ON = ("LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 
-MEMORY, ADDRESSES = 3 * 2**30, 16 * 2**30
+MEMORY, ADDRESSES = 2 * 2**30, 16 * 2**30
 """Bytes of data, and of addresses, of which jax reserves several times what it uses."""
 
 DISK = 2**28

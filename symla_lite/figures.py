@@ -44,6 +44,7 @@ COLOURS = Names(
     metarnn="#D55E00",
     thompson="#009E73",
     ucb="#CC79A7",
+    index="#7A5C00",
     bayes_optimal="#1F1F1F",
     random="#8C8C8C",
     reinforce="#E69F00",

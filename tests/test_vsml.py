@@ -436,7 +436,8 @@ def test_the_lstm_did_learn_to_learn_where_it_was_meta_trained(recorded):
 
 @pytest.mark.parametrize("learner", ["vsml", "metarnn"])
 def test_what_was_learned_was_learned_from_labels(recorded, learner):
-    assert interval(last_ten(recorded, learner, "unlabelled"))[1] < 0.55
+    of_seeds = last_ten(recorded, learner, "unlabelled").mean(axis=1)
+    assert len(of_seeds) >= 3 and of_seeds.max() < 0.55, "guessing has 0.5"
 
 
 def test_vsml_does_not_care_for_the_order_of_pixels_and_the_lstm_does(recorded):

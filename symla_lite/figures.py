@@ -684,3 +684,110 @@ def lifetime_curves(
         handlelength=2,
     )
     return fig
+
+
+# --- Study 5 ------------------------------------------------------------------------------------
+
+
+class Curves(NamedTuple):
+    """A learner's reward over the lifetime, a curve for each meta-training seed."""
+
+    learner: str
+    """A name of `COLOURS`."""
+    steps: np.ndarray
+    """The middle of each part of the lifetime, [parts]."""
+    seeds: np.ndarray
+    """[seeds, parts]."""
+
+
+@styled
+def curves_and_controls(
+    curves: Mapping[str, Mapping[str, Curves]],
+    rows: Mapping[str, Mapping[str, Estimate]],
+    seeds: Mapping[str, Mapping[str, np.ndarray]],
+    unit: str,
+) -> Figure:
+    """Above, reward over the lifetime, as the paper's Figure 7 shows it; below, what the figure
+    does not show: the last part of the lifetime as it is, with each control, and of other rules.
+
+    Everything is relative to a random policy, which is the dotted line.
+
+    Args:
+        curves: for each environment (a column) and each label of the legend, what is drawn above.
+            The curves of the first label are thick.
+        rows: for each environment and each name of a row, what is drawn below, with its interval.
+        seeds: for each environment and some of the rows, further figures, [seeds], drawn as small
+            circles; a row that has them is SymLA's, others are rules without meta-training.
+        unit: of both axes of reward.
+    """
+    fig, all_axes = plt.subplots(
+        2, len(curves), figsize=(8.6, 5.6), height_ratios=[1, 1.2], sharey="row", squeeze=False
+    )
+    plt.close(fig)
+    handles = {}
+    for axes, (environment, lines) in zip(all_axes[0], curves.items()):
+        for place, (words, found) in enumerate(lines.items()):
+            for seed in found.seeds:
+                (handles[words],) = axes.plot(
+                    found.steps, seed, color=COLOURS[found.learner], lw=1 if place else 2.8
+                )
+        handles["random policy"] = axes.axhline(0, color=COLOURS["random"], ls=":")
+        axes.set(title=environment, xlabel="steps", xlim=(0, None))
+    for axes, (environment, found) in zip(all_axes[1], rows.items()):
+        for place, (words, (mean, low, high)) in enumerate(found.items()):
+            trained = words in seeds[environment]
+            colour = COLOURS["symla"] if trained else INK
+            axes.plot([low, high], [place] * 2, color=colour, lw=2.4)
+            axes.plot(mean, place, "o", ms=6, color=colour)
+            if trained:
+                few = seeds[environment][words]
+                axes.plot(few, [place + 0.3] * len(few), "o", ms=3.5, mfc="none", color=colour)
+        axes.axvline(0, color=COLOURS["random"], ls=":")
+        axes.set(ylim=(len(found) - 0.4, -0.6), xlabel=unit)
+        axes.set_yticks(range(len(found)), found)
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    all_axes[0, 0].set_ylabel(unit)
+    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
+    return fig
+
+
+CONTROL_MARKS = (
+    dict(marker="o", ms=8, color=COLOURS["symla"]),
+    dict(marker="x", ms=6, color=INK),
+    dict(marker="o", ms=8, color=COLOURS["reinforce"], mfc="none"),
+    dict(marker="v", ms=4, color=INK),
+    dict(marker="s", ms=4, color=COLOURS["reinforce"]),
+)
+
+
+@styled
+def under_controls(
+    panels: Mapping[str, Mapping[str, Mapping[str, Estimate]]],
+    levels: Mapping[str, float],
+    unit: str = "reward a step, last fifth",
+) -> Figure:
+    """Learners as they are and with each control, a row for each, a panel for each environment.
+
+    Args:
+        panels: for each environment, each learner and up to five labels of the legend, an estimate.
+            The first label is the learner as it is; its interval is drawn, too.
+        levels: for each environment, what a random policy earns; a dotted line.
+        unit: of the horizontal axis.
+    """
+    fig, all_axes = plt.subplots(1, len(panels), figsize=(8.6, 3.5), sharey=True, squeeze=False)
+    plt.close(fig)
+    handles = {}
+    for axes, (environment, learners) in zip(all_axes[0], panels.items()):
+        axes.axvline(levels[environment], color=COLOURS["random"], ls=":")
+        for place, found in enumerate(learners.values()):
+            whole = next(iter(found.values()))
+            axes.plot([whole.low, whole.high], [place] * 2, color=COLOURS["symla"], alpha=0.5)
+            for (words, control), mark in zip(found.items(), CONTROL_MARKS):
+                (handles[words],) = axes.plot(control.mean, place, ls="none", **mark)
+        axes.set_ylim(len(learners) - 0.5, -0.5)
+        axes.set_yticks(range(len(learners)), learners)
+        axes.set_title(environment, size=9.5)
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
+    fig.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    fig.supxlabel(unit, size=10)
+    return fig

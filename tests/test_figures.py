@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from symla_lite import figures
-from symla_lite.meta_testing import interval
+from symla_lite.meta_testing import Estimate, interval
 
 BANDITS = ["easy", "hard"]
 REFERENCES = {"bayes_optimal": np.array([0.5, 2.0]), "random": np.array([40.0, 10.0])}
@@ -252,3 +252,35 @@ def test_lifetime_curves_have_a_panel_for_each_order_and_world_and_dash_the_cont
         assert (left.get_ylim() == right.get_ylim()) is alike
     with pytest.raises(ValueError, match=r"row 'b' has the columns \['Acrobot'\]"):
         figures.lifetime_curves({"a": {"CartPole": {}}, "b": {"Acrobot": {}}})
+
+
+def test_study_5s_figure_has_a_line_for_each_seed_and_a_dot_for_each_row():
+    steps = np.arange(50, 500, 100)
+    curves = {
+        "grid": {
+            "many": figures.Curves("symla", steps, np.ones((1, 5))),
+            "few": figures.Curves("metarnn", steps, np.zeros((3, 5))),
+        }
+    }
+    rows = {"grid": {"as it is": Estimate(1, 0.5, 1.5), "a rule": Estimate(-1, -1, -1)}}
+    fig = figures.curves_and_controls(curves, rows, {"grid": {"as it is": np.arange(3)}}, "reward")
+    above, below = fig.axes
+    assert [len(line.get_xdata()) for line in above.get_lines()[:4]] == [5] * 4
+    widths = [line.get_linewidth() for line in above.get_lines()[:4]]
+    assert widths[0] > 2 * widths[1] and len(set(widths[1:])) == 1
+    assert [label.get_text() for label in below.get_yticklabels()] == ["as it is", "a rule"]
+    drawn = [list(line.get_xdata()) for line in below.get_lines()]
+    assert [0.5, 1.5] in drawn and [0, 1, 2] in drawn
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["many", "few", "random policy"]
+
+
+def test_a_learner_under_controls_has_a_mark_for_each_and_one_interval():
+    found = {name: Estimate(x, x - 0.1, x + 0.2) for x, name in enumerate(("whole", "a", "b"))}
+    fig = figures.under_controls({"grid": {"one": found, "two": found}}, {"grid": 0.5})
+    (axes,) = fig.axes
+    level, *lines = (list(line.get_xdata()) for line in axes.get_lines())
+    assert level == [0.5, 0.5]
+    assert lines == 2 * [[-0.1, 0.2], [0], [1], [2]]
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["whole", "a", "b"]

@@ -14,7 +14,8 @@ matplotlib.use("agg")
 
 from symla_lite import checkpoint, figures
 from symla_lite.claims import CLAIMS
-from symla_lite.studies import named, results
+from symla_lite.learner import Learner
+from symla_lite.studies import results
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -78,7 +79,7 @@ def rows(table):
 def test_the_card_follows_the_records(data, monkeypatch):
     for study in {claim.study for claim in CLAIMS} - {"observation_spaces"}:
         data(study)
-    folder = data("observation_spaces")
+    folder = data("observation_spaces") / "standard"
     page = cells("reproduction.md")
     before = rows(shown(page, monkeypatch)[1])
     assert len(before) == len(CLAIMS)
@@ -96,22 +97,41 @@ def test_the_card_follows_the_records(data, monkeypatch):
     assert {claim for claim in after if after[claim] != before[claim]} == {fails}
 
 
-def test_chapter_11s_figure_and_what_it_says_follow_the_records(data, monkeypatch):
-    folder = data("environments")
-    page = cells("11_environments.md", section="The recorded runs")
-    study = named("environments")
-    figure, _, text = shown(page, monkeypatch, study=study)[-3:]
+# The policy of Chapter 11 that always takes another action than before.
+TO_AND_FRO = Learner(
+    "to and fro", {}, lambda *_: {}, lambda *_: (), lambda theta, h, x: (-20 * x.a, h)
+)
+
+
+def test_chapter_11s_figure_and_text_follow_the_records(data, monkeypatch):
+    path = data("environments") / "gpu" / "symla-grid-0.safetensors"
+    page = cells("11_environments.md", section="The paper's figure, and the controls beside it")
+
+    def said():
+        figure, _, text = shown(page, monkeypatch, TO_AND_FRO=TO_AND_FRO)[-3:]
+        numbers = re.findall(r"(?:as it is|without reward) (-?\d+\.\d+)", figure)
+        return [float(x) for x in numbers], text
 
     def better(arrays):
-        arrays["cartpole/blocks"] = arrays["cartpole/blocks"] + np.float32(100)
+        for name in [x for x in arrays if re.match(r"cartpole(_with\w+|_reward_off|_wiped)?/", x)]:
+            arrays[name] = arrays[name] + np.float32(1)
 
-    for path in folder.glob("symla-grid-*.safetensors"):
-        change(path, better)
-    new_figure, _, new_text = shown(page, monkeypatch, study=study)[-3:]
-    assert new_figure != figure and new_text != text
-    found, new_found = (
-        [float(x) for x in re.findall(r"SymLA, drawn: from (-?\d+\.\d+) to", words)]
-        for words in (figure, new_figure)
-    )
-    assert new_found[0] == found[0], "the grid's panel is as it was"
-    assert new_found[1] == pytest.approx(found[1] + 2, abs=0.011), "100 more in each 50 steps"
+    numbers, text = said()
+    change(path, better)
+    new, new_text = said()
+    assert new_text != text
+    assert [new[place] for place in (0, 1, 4, 5)] == [numbers[place] for place in (0, 1, 4, 5)]
+    assert new[2:4] == pytest.approx([x + 0.02 for x in numbers[2:4]], abs=0.011), "1 in 50 steps"
+
+
+@pytest.mark.parametrize("test", ["cartpole", "cartpole_without_reward"])
+def test_chapter_11_is_not_built_from_a_record_that_makes_its_text_false(data, monkeypatch, test):
+    path = data("environments") / "gpu" / "symla-grid-0.safetensors"
+    page = cells("11_environments.md", section="The paper's figure, and the controls beside it")
+
+    def worse(arrays):
+        arrays[f"{test}/blocks"] = arrays[f"{test}/blocks"] - np.float32(5)
+
+    change(path, worse)
+    with pytest.raises(AssertionError):
+        shown(page, monkeypatch, TO_AND_FRO=TO_AND_FRO)

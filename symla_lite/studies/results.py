@@ -118,6 +118,32 @@ def declared_settings(study: Study, scale: str, training: str) -> dict[str, str]
     return settings(declared.learner.options, dataclasses.asdict(declared.outer))
 
 
+UNFINISHED = 0.02
+"""A curve of meta-training whose `late_rise` is larger than this was cut while it rose."""
+
+
+def late_rise(fitness: np.ndarray, none: float = 0.0) -> float:
+    """By how much meta-training still gained at its end: the rise of a straight line through the
+    last fifth of its curve, as a share of what it has there above `none`.
+
+    Args:
+        fitness: of each seed at each outer step, [seeds, steps], at least ten steps.
+        none: the fitness of a random policy.
+
+    Returns:
+        The share; negative where the curve falls.
+
+    Raises:
+        ValueError: fewer than ten outer steps.
+    """
+    steps = fitness.shape[-1]
+    if steps < 10:
+        raise ValueError(f"A curve of {steps} outer steps has no last fifth: give at least 10.")
+    last = np.mean(fitness[..., -(steps // 5) :], axis=0)
+    slope, _ = np.polyfit(np.arange(len(last)), last, 1)
+    return float(slope * len(last) / (last.mean() - none))
+
+
 def recorded() -> Path:
     """The folder of the records that come with the package: `data/` in the repository, and within
     the package where it was installed from a wheel.

@@ -33,28 +33,24 @@ def lifetime(learner, environment, length):
     return run
 
 
-def signature(environment):
-    """The shapes and types of all that a learner could notice of an environment."""
-
-    def one_step(key):
-        task = environment.draw_task(key)
-        state, o = environment.reset(key, task)
-        return o, environment.step(key, task, state, jax.numpy.zeros((), int))[1:]
-
-    return environment.sizes, str(jax.eval_shape(one_step, jax.random.key(0)))
-
-
-@pytest.fixture(scope="module")
-def kinds():
-    """One environment of each kind that looks different to a learner."""
-    return {signature(environment): environment for environment in ENVIRONMENTS.values()}.values()
+# All that a learner notices of an environment before it acts are the sizes.
+OF_EACH_SIZE = {x.sizes: x for x in reversed(ENVIRONMENTS.values())}.values()
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: x.name)
-def test_it_fits_every_environment(learner, kinds):
-    for environment in kinds:
+def test_it_fits_environments_of_every_size(learner):
+    for environment in OF_EACH_SIZE:
         lived = jax.eval_shape(lifetime(learner, environment, 9), jax.random.key(0))
         assert lived.logits.shape == (9, environment.sizes.action), environment.name
+
+
+@pytest.mark.slow
+def test_every_environment_is_one_that_a_learner_of_its_sizes_fits():
+    """REINFORCE reads all that an environment gives, and takes it only as it should be."""
+    for environment in ENVIRONMENTS.values():
+        lived = jax.eval_shape(lifetime(baselines.reinforce(), environment, 9), jax.random.key(0))
+        assert lived.observation.shape == (9, environment.sizes.observation), environment.name
+        assert {lived.observation.dtype, lived.reward.dtype, lived.end.dtype} == {np.float32}
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: x.name)

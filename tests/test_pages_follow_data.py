@@ -79,7 +79,7 @@ def rows(table):
 def test_the_card_follows_the_records(data, monkeypatch):
     for study in {claim.study for claim in CLAIMS} - {"observation_spaces"}:
         data(study)
-    folder = data("observation_spaces") / "standard"
+    folder = data("observation_spaces")
     page = cells("reproduction.md")
     before = rows(shown(page, monkeypatch)[1])
     assert len(before) == len(CLAIMS)
@@ -104,7 +104,7 @@ TO_AND_FRO = Learner(
 
 
 def test_chapter_11s_figure_and_text_follow_the_records(data, monkeypatch):
-    path = data("environments") / "gpu" / "symla-grid-0.safetensors"
+    path = data("environments").parent / "gpu" / "symla-grid-0.safetensors"
     page = cells("11_environments.md", section="The paper's figure, and the controls beside it")
 
     def said():
@@ -126,7 +126,7 @@ def test_chapter_11s_figure_and_text_follow_the_records(data, monkeypatch):
 
 @pytest.mark.parametrize("test", ["cartpole", "cartpole_without_reward"])
 def test_chapter_11_is_not_built_from_a_record_that_makes_its_text_false(data, monkeypatch, test):
-    path = data("environments") / "gpu" / "symla-grid-0.safetensors"
+    path = data("environments").parent / "gpu" / "symla-grid-0.safetensors"
     page = cells("11_environments.md", section="The paper's figure, and the controls beside it")
 
     def worse(arrays):

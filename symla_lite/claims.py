@@ -211,10 +211,11 @@ def survives(
     training: str,
     test: str,
     where: str,
-    controls: Sequence[str] = (*CONTROLS, KEPT),
+    controls: Sequence[str] | None = None,
 ) -> list[Finding]:
     """The last fifth as it is, against the last fifth with each control; and what is kept of it
-    when the reward is switched off in the middle."""
+    when the reward is switched off in the middle. None takes all controls."""
+    controls = (*CONTROLS, KEPT) if controls is None else controls
     lines = [
         clear(
             where,

@@ -50,7 +50,8 @@ def test_every_environment_is_one_that_a_learner_of_its_sizes_fits():
     for environment in ENVIRONMENTS.values():
         lived = jax.eval_shape(lifetime(baselines.reinforce(), environment, 9), jax.random.key(0))
         assert lived.observation.shape == (9, environment.sizes.observation), environment.name
-        assert {lived.observation.dtype, lived.reward.dtype, lived.end.dtype} == {np.dtype("float32")}
+        dtypes = {lived.observation.dtype, lived.reward.dtype, lived.end.dtype}
+        assert dtypes == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: x.name)

@@ -22,10 +22,10 @@ from symla_lite.environments.control import cartpole
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import permuted, reward_sign
-from symla_lite.evolution import ES
 from symla_lite.learner import Learner
 from symla_lite.meta_training import Outer
 from symla_lite.studies.study import Scale, Study, Test, Training, tested_on
+from symla_lite.studies.systems import outer
 from symla_lite.symla import symla
 
 DEEP = {"initial_std": 1.0, "units": 4}
@@ -53,19 +53,6 @@ def trainings(
 ) -> tuple[Training, ...]:
     """Each variant with the same outer loop."""
     return tuple(Training(name, VARIANTS[name], environment, loop) for name in names)
-
-
-def outer(
-    population: int,
-    steps: int,
-    length: int,
-    lifetimes: int,
-    sigma: float = 0.1,
-    learning_rate: float = 0.03,
-) -> Outer:
-    """The outer loop of a world."""
-    es = ES(population=population, sigma=sigma)
-    return Outer(es, learning_rate=learning_rate, steps=steps, length=length, lifetimes=lifetimes)
 
 
 def ablation(

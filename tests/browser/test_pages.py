@@ -38,6 +38,11 @@ READY = f"""async () => {{
     for (let tries = 0; tries < 100 && !drawn(); tries++) {{
         await new Promise((next) => setTimeout(next, 100));
     }}
+    // Colours fade from light to dark: measured on the way, the contrast is of neither.
+    await new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
+    const fading = document.getAnimations().filter(
+        (animation) => animation.effect.getComputedTiming().endTime < Infinity);
+    await Promise.allSettled(fading.map((animation) => animation.finished));
 }}"""
 
 # What axe-core finds in parts of others. Each entry: the rule, what the element matches, and why it

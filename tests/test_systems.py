@@ -1,5 +1,6 @@
 """The studies of chapters 12 and 13 compare what can be compared."""
 
+import jax
 import pytest
 
 from symla_lite import studies
@@ -42,6 +43,30 @@ def test_all_systems_end_on_the_same_world_and_are_tested_there_with_their_rewar
         assert all(tests[key].learner is not training.learner for key in blind)
     for key in tests.keys() - blind:
         assert {f"random/{key}", f"win_stay/{key}"} <= {test.name for test in study.references}
+
+
+@pytest.mark.parametrize("scale", ["quick", "standard", "paper"])
+def test_on_the_biased_bandit_all_have_the_same_loop_length_and_one_more_has_its_arms_in_any_order(
+    scale,
+):
+    trainings = studies.named("systems_biased").scale(scale).trainings
+    assert len({steps_of(training) for training in trainings}) == 1
+    *plain, augmented = trainings
+    assert {training.environment.name for training in plain} == {"biased"}
+    assert scale == "quick" or {training.learner.name for training in plain} == ALL
+    assert augmented.learner.name == "metarnn"
+    drawn = jax.vmap(augmented.environment.draw_task)(jax.random.split(jax.random.key(0), 1000))
+    first_is_better = drawn.change.actions[:, 0] == 0
+    assert 0.4 < float(first_is_better.mean()) < 0.6
+
+
+@pytest.mark.parametrize("name", ["systems_bandits", "systems_biased"])
+def test_where_theta_fits_one_pair_of_sizes_it_is_tested_on_no_other(name):
+    study = studies.named(name)
+    for training in study.scale("standard").trainings:
+        sizes = {test.environment.sizes for test in study.tests(training)}
+        fixed = training.learner.name in FIXED
+        assert sizes == ({(1, 2)} if fixed or name == "systems_biased" else {(1, 2), (1, 5)})
 
 
 def test_on_the_way_to_hearts_theta_of_fixed_sizes_meets_no_other_sizes():

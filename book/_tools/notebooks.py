@@ -46,7 +46,7 @@ STUDIES = {
     "09": ("observation_spaces",),
     "10": ("tasks",),
     "11": ("environments",),
-    "12": ("systems_bandits", "systems_cartpole", "systems_hearts"),
+    "12": ("systems_bandits", "systems_biased", "systems_cartpole", "systems_hearts"),
     "13": ("ablations_bandits", "ablations_linear", "ablations_cartpole"),
 }
 """Which chapter, by its number, is about which studies."""

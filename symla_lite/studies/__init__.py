@@ -8,7 +8,12 @@ from symla_lite.studies.environments import ENVIRONMENT_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
-from symla_lite.studies.systems import BANDIT_SYSTEMS, CARTPOLE_SYSTEMS, HEARTS_SYSTEMS
+from symla_lite.studies.systems import (
+    BANDIT_SYSTEMS,
+    BIASED_SYSTEMS,
+    CARTPOLE_SYSTEMS,
+    HEARTS_SYSTEMS,
+)
 from symla_lite.studies.tasks import TASK_STUDY
 
 __all__ = ["STUDIES", "Scale", "Study", "Test", "Training", "named", "run_study"]
@@ -23,6 +28,7 @@ STUDIES: dict[str, Study] = {
         ENVIRONMENT_STUDY,
         CLASSIFICATION_STUDY,
         BANDIT_SYSTEMS,
+        BIASED_SYSTEMS,
         CARTPOLE_SYSTEMS,
         HEARTS_SYSTEMS,
         BANDIT_ABLATIONS,

@@ -1,7 +1,8 @@
 """The book's figures: one visual language, and pictures that say in words what they show.
 
 A learner has the same colour in every figure. The colours are those of Okabe & Ito ("Color
-Universal Design", 2008), which stay apart for colour-blind readers. A figure stands on its own
+Universal Design", 2008) and, where these are used up, of Tol ("Colour Schemes", 2021), which stay
+apart for colour-blind readers. A figure stands on its own
 off-white ground, so that it reads the same in a light page and in a dark one. Lines carry their
 names where they end, in place of a legend.
 
@@ -51,7 +52,11 @@ COLOURS = Names(
     reinforce="#E69F00",
     backprop="#56B4E9",
     vsml="#882255",
+    metagenrl="#117733",
+    lpg="#332288",
+    maml="#AA4499",
     neutral="#5A5A5A",
+    **{"actor-critic": "#999933"},
 )
 """The colour of each learner, and `neutral` for what belongs to none."""
 
@@ -66,7 +71,11 @@ LABELS = Names(
     reinforce="REINFORCE",
     backprop="backpropagation",
     vsml="VSML",
+    metagenrl="MetaGenRL",
+    lpg="LPG",
+    maml="MAML",
     neutral="",
+    **{"actor-critic": "actor-critic"},
 )
 
 PAPER = "#FCFBF8"

@@ -98,6 +98,15 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
             "a projection of unit variance", "environments.transforms.projected"
         ),
     },
+    "12_table_1": {
+        "swap-symmetric": Equation(
+            "regret before and after a swap, where order does not matter", "symmetry.permutation"
+        ),
+        "swap-without-reward": Equation(
+            "regret before and after a swap, where pulls do not depend on payouts",
+            "controls.without_reward",
+        ),
+    },
 }
 """All numbered equations: chapter, label, equation."""
 

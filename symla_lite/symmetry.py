@@ -16,7 +16,7 @@ or weights it can only hold in distribution over initial states, and a two-sampl
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ import numpy as np
 from scipy import stats
 
 from symla_lite.backprop import check_permutation
+from symla_lite.checks import FILLED, MAY_BE_NAN, Count, Key, NotNegative, Positive, Range, Share
 from symla_lite.learner import Input, Learner, Sizes, Theta, count
 
 TOLERANCE = 1e-4
@@ -35,6 +36,9 @@ SIZES = Sizes(3, 4)
 
 OTHERS = (Sizes(1, 2), Sizes(5, 3), Sizes(2, 12))
 """Sizes to try theta at when none are named."""
+
+
+AtLeastOne = Annotated[Sequence[Sizes], FILLED]
 
 
 class AtSizes(NamedTuple):
@@ -84,7 +88,7 @@ class Symmetries(NamedTuple):
     permutation: Permutation
 
 
-def shared_rule(learner: Learner, sizes: Sequence[Sizes] = OTHERS) -> AtSizes:
+def shared_rule(learner: Learner, sizes: AtLeastOne = OTHERS) -> AtSizes:
     """Symmetry 1: do the number and the shapes of meta-parameters depend on the sizes?
 
     Nothing is computed but shapes.
@@ -96,7 +100,7 @@ def shared_rule(learner: Learner, sizes: Sequence[Sizes] = OTHERS) -> AtSizes:
     Raises:
         ValueError: a size below 1, or nothing to compare.
     """
-    sizes = checked(sizes)
+    sizes = tuple(sizes)
     if len(set(sizes)) < 2:
         raise ValueError(f"sizes={list(map(tuple, sizes))}: give at least two different pairs.")
 
@@ -116,9 +120,9 @@ def shared_rule(learner: Learner, sizes: Sequence[Sizes] = OTHERS) -> AtSizes:
 def other_sizes(
     learner: Learner,
     theta: Theta,
-    key: jax.Array,
-    sizes: Sequence[Sizes] = OTHERS,
-    length: int = 20,
+    key: Key,
+    sizes: AtLeastOne = OTHERS,
+    length: Count = 20,
 ) -> AtSizes:
     """Symmetry 2: does the same theta run at other sizes? It is tried.
 
@@ -133,32 +137,29 @@ def other_sizes(
         ValueError: a size or `length` below 1, or no sizes. A `ValueError` of the learner's is no
             error here but the answer.
     """
-    sizes = checked(sizes)
 
     def trouble(s):
         logits = np.asarray(answers(learner, theta, key, told[s]))
-        if logits.shape != (length, s.action):
-            return f"It gave logits {list(logits.shape[1:])} for {s.action} actions."
         return "" if np.all(np.isfinite(logits)) else f"Its logits are not finite at {words(s)}."
 
     told = {s: history(key, s, length) for s in sizes}
     found = [trying(trouble, s) for s in sizes]
     reasons = tuple(refusal or value for value, refusal in found)
     counts = tuple(None if refusal else count(theta) for _, refusal in found)
-    return AtSizes(not any(reasons), sizes, counts, reasons)
+    return AtSizes(not any(reasons), tuple(sizes), counts, reasons)
 
 
 def permutation(
     learner: Learner,
     theta: Theta,
-    key: jax.Array,
+    key: Key,
     told: Input | None = None,
     sizes: Sizes = SIZES,
-    length: int = 100,
-    observations: Sequence[int] | None = None,
-    actions: Sequence[int] | None = None,
-    births: int = 128,
-    level: float = 0.01,
+    length: Count = 100,
+    observations: Annotated[jax.Array, "A"] | None = None,
+    actions: Annotated[jax.Array, "B"] | None = None,
+    births: Annotated[int, Range(least=2)] = 128,
+    level: Share = 0.01,
 ) -> Permutation:
     """Symmetry 3: do permuted inputs and actions give permuted logits, over a whole lifetime?
 
@@ -184,17 +185,13 @@ def permutation(
         ValueError: a permutation that is none, a size or length below 1, too few births, a level
             that is no probability, or theta does not fit.
     """
-    if births < 2:
-        raise ValueError(f"births={births} is no sample of a distribution: give at least 2.")
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} is no probability: give one between 0 and 1.")
     key_history, key_births, key_test = jax.random.split(key, 3)
     if told is None:
         told = history(key_history, sizes, length)
     sizes = sizes_of(told)
     rho, rho_out = (
-        np.roll(np.arange(n), 1) if order is None else np.asarray(check_permutation(order, n))
-        for order, n in zip((observations, actions), sizes)
+        np.roll(np.arange(n), 1) if order is None else np.asarray(check_permutation(order, n, name))
+        for order, n, name in zip((observations, actions), sizes, ("observations", "actions"))
     )
     live = jax.vmap(functools.partial(answers, learner), in_axes=(None, 0, None))
     keys = jax.random.split(key_births, 2 * births)
@@ -215,7 +212,12 @@ def permutation(
     return Permutation(all(case.verdict != "no" for case in cases), *cases)
 
 
-def p_value(key: jax.Array, x: np.ndarray, y: np.ndarray, noise: float) -> float:
+def p_value(
+    key: Key,
+    x: Annotated[np.ndarray, "n L B", MAY_BE_NAN],
+    y: Annotated[np.ndarray, "m L B", MAY_BE_NAN],
+    noise: NotNegative,
+) -> float:
     """How probable it is that two samples of one distribution differ as much as these.
 
     The test of Kolmogorov and Smirnov compares samples of single numbers, so lifetimes are compared
@@ -246,10 +248,10 @@ def p_value(key: jax.Array, x: np.ndarray, y: np.ndarray, noise: float) -> float
 
 def symmetries(
     learner: Learner,
-    key: jax.Array,
+    key: Key,
     theta: Theta | None = None,
     sizes: Sizes = SIZES,
-    others: Sequence[Sizes] = OTHERS,
+    others: AtLeastOne = OTHERS,
 ) -> Symmetries:
     """All three measurements with their usual settings.
 
@@ -272,7 +274,7 @@ def symmetries(
     return Symmetries(rule.holds and size.holds and order.holds, rule, size, order)
 
 
-def history(key: jax.Array, sizes: Sizes, length: int) -> Input:
+def history(key: Key, sizes: Sizes, length: Count) -> Input:
     """Inputs of a lifetime in no environment in particular.
 
     Observations are standard normal, actions uniform, rewards 0 or 1 with equal probability, and
@@ -290,13 +292,10 @@ def history(key: jax.Array, sizes: Sizes, length: int) -> Input:
     Raises:
         ValueError: a size or `length` below 1.
     """
-    (sizes,) = checked([sizes])
-    if length < 1:
-        raise ValueError(f"A lifetime takes time: length={length}, give at least 1.")
     key_o, key_r, key_a, key_end = jax.random.split(key, 4)
     action = jax.random.randint(key_a, (length,), 0, sizes.action)
-    end = jax.random.bernoulli(key_end, 0.1, (length,)).astype(jnp.float32)
-    r = jax.random.bernoulli(key_r, 0.5, (length,)).astype(jnp.float32)
+    end = jax.random.bernoulli(key_end, 0.1, (length,)).astype(float)
+    r = jax.random.bernoulli(key_r, 0.5, (length,)).astype(float)
     before = jnp.concatenate([jnp.ones(1), end[:-1]])
     return Input(
         o=jax.random.normal(key_o, (length, sizes.observation)),
@@ -306,7 +305,9 @@ def history(key: jax.Array, sizes: Sizes, length: int) -> Input:
     )
 
 
-def permuted(told: Input, observations: Sequence[int], actions: Sequence[int]) -> Input:
+def permuted(
+    told: Input, observations: Annotated[jax.Array, "A"], actions: Annotated[jax.Array, "B"]
+) -> Input:
     """The same history for a learner whose inputs and outputs are connected in another order.
 
     Args:
@@ -318,12 +319,15 @@ def permuted(told: Input, observations: Sequence[int], actions: Sequence[int]) -
         ValueError: a permutation that is none.
     """
     A, B = sizes_of(told)
-    rho, rho_out = check_permutation(observations, A), check_permutation(actions, B)
+    rho, rho_out = (
+        check_permutation(order, n, name)
+        for order, n, name in ((observations, A, "observations"), (actions, B, "actions"))
+    )
     return told._replace(o=told.o[..., rho], a=told.a[..., rho_out])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def answers(learner: Learner, theta: Theta, key: jax.Array, told: Input) -> jax.Array:
+def answers(learner: Learner, theta: Theta, key: Key, told: Input) -> jax.Array:
     """The logits of a lifetime whose history is fixed.
 
     Args:
@@ -347,7 +351,7 @@ def answers(learner: Learner, theta: Theta, key: jax.Array, told: Input) -> jax.
     return jax.lax.scan(lambda h, x: learner.step(theta, h, x)[::-1], h, told)[1]
 
 
-def rough_theta(learner: Learner, key: jax.Array, sizes: Sizes, scale: float = 0.3) -> Theta:
+def rough_theta(learner: Learner, key: Key, sizes: Sizes, scale: Positive = 0.3) -> Theta:
     """A fresh theta with normal noise on every number in it.
 
     Fresh biases are zero, and zeros would hide what they could break.
@@ -359,7 +363,7 @@ def rough_theta(learner: Learner, key: jax.Array, sizes: Sizes, scale: float = 0
         scale: standard deviation of the noise.
     """
     key_init, key_noise = jax.random.split(key)
-    leaves, tree = jax.tree.flatten(learner.init_theta(key_init, *checked([sizes])))
+    leaves, tree = jax.tree.flatten(learner.init_theta(key_init, sizes))
     keys = jax.random.split(key_noise, len(leaves) + 1)
     noisy = [x + scale * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys)]
     return jax.tree.unflatten(tree, noisy)
@@ -371,15 +375,6 @@ def trying(measure: Callable[[Sizes], Any], sizes: Sizes) -> tuple[Any, str]:
         return measure(sizes), ""
     except ValueError as refusal:
         return None, str(refusal)
-
-
-def checked(sizes: Sequence[Sizes]) -> tuple[Sizes, ...]:
-    """Pairs of sizes, if they are any."""
-    sizes = tuple(Sizes(*s) for s in sizes)
-    for s in sizes or [()]:
-        if min(s, default=0) < 1:
-            raise ValueError(f"A learner needs inputs and actions: {tuple(s)}, give at least 1.")
-    return sizes
 
 
 def sizes_of(told: Input) -> Sizes:

@@ -90,7 +90,8 @@ def test_theta_of_other_sizes_is_refused(sizes):
     learner = metarnn(hidden=4)
     theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
     with pytest.raises(
-        ValueError, match=f"does not fit {sizes.observation} inputs and {sizes.action} actions"
+        ValueError,
+        match=f"does not fit metarnn with {sizes.observation} inputs and {sizes.action} actions",
     ):
         learner.init_state(theta, jax.random.key(0), sizes)
 
@@ -98,7 +99,7 @@ def test_theta_of_other_sizes_is_refused(sizes):
 def test_theta_of_other_sizes_is_refused_by_a_lifetime():
     learner = metarnn(hidden=4)
     theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
-    with pytest.raises(ValueError, match="does not fit 1 inputs and 5 actions"):
+    with pytest.raises(ValueError, match="does not fit metarnn with 1 inputs and 5 actions"):
         live(learner, independent_arms(5), 10, theta, jax.random.key(0))
 
 

@@ -134,15 +134,12 @@ def _checked(learner: Learner) -> dict[str, Callable]:
         check("theta", theta, sizes, theta_at(sizes), theta_at(sizes, prepared=True))
         check("state", h, sizes, state_at(sizes))
         logits, new = step(theta, h, x)
-        if jnp.shape(logits) != (sizes.action,):
+        wrong = checks.unlike(new, h)
+        if jnp.shape(logits) != (sizes.action,) or wrong:
             raise ValueError(
                 f"The step of {learner.name} gave logits {list(jnp.shape(logits))} for "
-                f"{sizes.action} actions: give [B]."
-            )
-        if unlike := checks.unlike(new, h):
-            raise ValueError(
-                f"The step of {learner.name} gave a state of other shapes ({unlike}): give one of "
-                "the same."
+                f"{sizes.action} actions and a state of which {wrong or 'all is well'}: give "
+                "logits [B] and a state of the shapes that it had."
             )
         return logits, new
 

@@ -33,8 +33,8 @@ from symla_lite.lifetime import is_finite, live_until
 GIB = 2**30
 
 COPIES = 8
-"""Times that a lifetime's state is in memory: itself, the gates of its LSTMs, which are four, and
-copies."""
+"""Times that a lifetime's state counts against the cache: itself, the gates of its LSTMs, which are
+four, and copies."""
 
 CACHE = 1.5 * 2**20
 """Bytes of states that stay where one core of a CPU finds them at once, in a cache of 2 MiB."""
@@ -495,7 +495,7 @@ def meta_train(
                 save()
                 saved = time.monotonic()
             stop.check()
-    save()
+        save()
     columns = dict(zip(names, state.curve.T, strict=True))
     theta = unravel(jnp.asarray(np.asarray(state.theta)))  # of this process alone again
     return MetaTrained(theta, columns, about, time.monotonic() - began)
@@ -532,7 +532,7 @@ def _not_taken(row: dict[str, float], done: int, outer: Outer, path: Path | None
         why = f"no member has a finite fitness{f' on{on}' if on else ''}"
     else:
         why = f"theta would not be finite any more (the gradient's norm is {row['gradient']:.3g})"
-    kept = f"The last finite checkpoint, after {done} steps, is in {path}."
+    kept = f"The last finite checkpoint, after step {done}, is in {path}."
     return (
         f"Stopped before outer step {done + 1} of {outer.steps}: {why}. "
         f"{kept if path else 'Nothing was kept, since no path was given.'} Give a smaller "

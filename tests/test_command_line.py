@@ -140,12 +140,11 @@ def test_a_checkpoint_of_another_configuration_is_refused(run, kept):
 
 
 def test_a_step_that_cannot_be_taken_is_an_error(run, kept):
-    arrays = checkpoint.load(kept)[0]
     path = kept.with_name("another")
-    sentence = error(*run("train", path, *TINY, "--learning-rate", "1e39"))
-    assert "before outer step 1 of 2: theta would not be finite" in sentence
-    assert f"after 0 steps, is in {path}" in sentence
-    assert len(checkpoint.load(path)[0]["curve"]) == 0 and len(arrays["curve"]) == 2
+    sentence = error(*run("train", path, *TINY, "--learning-rate", "3e38"))
+    assert "before outer step 2 of 2: " in sentence
+    assert f"after step 1, is in {path}" in sentence
+    assert len(checkpoint.load(path)[0]["curve"]) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])

@@ -368,6 +368,9 @@ def test_a_run_stopped_at_any_checkpoint_ends_as_one_left_alone(tmp_path, monkey
     assert_same_checkpoint(path, whole)
 
 
+OTHER_START = metarnn(hidden=4).init_theta(jax.random.key(99), EASY.sizes)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -379,7 +382,7 @@ def test_a_run_stopped_at_any_checkpoint_ends_as_one_left_alone(tmp_path, monkey
             {"outer": Outer(ES(8, 0.1), 0.05, 20, 9, 2)},
             "outer.length: 10 there, 9 here, outer.steps: 15 there, 20 here",
         ),
-        ({"start": {"w": np.ones(3, np.float32)}}, "start: 'drawn' there, '[0-9a-f]{64}' here"),
+        ({"start": OTHER_START}, "start: 'drawn' there, '[0-9a-f]{64}' here"),
     ],
     ids=["seed", "learner", "outer", "fewer steps", "more steps", "start"],
 )

@@ -202,11 +202,10 @@ def test_a_script_without_a_main_guard_gets_a_sentence(tmp_path):
 # Twenty interrupts
 
 
-def command(out, jobs=2):
-    return [
-        *(sys.executable, str(SCRIPT), "study", "small", "--scale", "tiny"),
-        *("--out", str(out), "--jobs", str(jobs)),
-    ]
+def command(out, *how):
+    """The study in two processes, by the script or in another way."""
+    how = how or (str(SCRIPT), "study", "small", "--scale", "tiny")
+    return [sys.executable, *how, "--out", str(out), "--jobs", "2"]
 
 
 def environment(**more):
@@ -274,8 +273,9 @@ def stop_command(out, name, to_group, number):
     """Runs the study, stops it at a moment, and says how long that took."""
     with_slow_saves = {"SLOW": "1"} if name == "save" else {}
     moment = Moment(name, out)
+    itself = ("-m", "symla_lite", "study", "bandits")  # which listens from its first moment on
     process = subprocess.Popen(
-        command(out),
+        command(out, *(itself if name == "import" else ())),
         env=environment(EAGER="1", **with_slow_saves),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

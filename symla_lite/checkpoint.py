@@ -149,7 +149,7 @@ Shape = tuple[int | None, ...]
 
 def check(
     path: Path,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]],
     shapes: Mapping[str, Shape],
     optional: Mapping[str, Shape] | None = None,
 ) -> None:

@@ -14,8 +14,8 @@ and `...` for the same axes.
     ValueError: fitness=<array [4, 2]> does not suit gradient(): give an array [P, 2] with P = 3.
 
 Numbers must be finite. Truth values and texts are no numbers, and 2.0 is no whole number. Numbers
-of NumPy, which JSON does not know, become Python's own; lists of numbers become arrays. What JAX
-traces has no value yet, so that only its shape is looked at.
+of NumPy and JAX, which JSON does not know, become Python's own; lists of numbers become arrays.
+What JAX traces has no value yet, so that only its shape is looked at, and it is no whole number.
 
 There are libraries that check types and ranges (beartype, pydantic) and shapes (jaxtyping). Their
 messages run over several lines and do not say what to give.
@@ -120,6 +120,14 @@ class Unsuitable(Exception):
 Letters = dict[str, Any]
 """The lengths that the letters of shapes stand for in one call, and the axes behind `...`."""
 
+
+@typing.runtime_checkable
+class HasDescriptor(typing.Protocol):
+    """A file of the operating system, also behind a wrapper of `tempfile`."""
+
+    def fileno(self) -> int: ...
+
+
 Check = Callable[[Any, Letters], Any]
 """`(value, letters) -> value`, with Python's own numbers. Raises `Unsuitable`."""
 
@@ -207,6 +215,9 @@ def door(function: Callable, name: str | None = None) -> Callable:
                 ) from None
         return function(*call.args, **call.kwargs)
 
+    for of_a_cache in ("cache_clear", "cache_info"):
+        if hasattr(function, of_a_cache):
+            setattr(checked, of_a_cache, getattr(function, of_a_cache))
     return checked
 
 
@@ -254,6 +265,8 @@ def check_of(hint: Any) -> Check:
         return anything
     if hasattr(origin, "_fields"):
         return named_tuple(origin)
+    if issubclass(origin, typing.IO):
+        return of_type(HasDescriptor, "an open file")
     if issubclass(origin, Mapping):
         return mapping(*(check_of(part) for part in parts or (Any, Any)), FILLED in more)
     if origin is tuple and parts and parts[-1] is not ...:
@@ -307,6 +320,11 @@ def number(kind: type, suits: Range = Range()) -> Check:
     give = f"give a {'whole ' * (kind is int)}number{', ' * bool(repr(suits))}{suits}"
 
     def check(value, letters):
+        if kind is float and isinstance(value, jax.Array) and value.shape == ():
+            if jnp.issubdtype(value.dtype, jnp.floating):
+                if isinstance(value, jax.core.Tracer):
+                    return value
+                value = value.item()
         value = value.item() if isinstance(value, np.number) else value
         if isinstance(value, bool) or not isinstance(value, (int, kind)) or value not in suits:
             raise Unsuitable(value, give)

@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from symla_lite import machine, stop
-from symla_lite.checks import Count, Index, Name
+from symla_lite.checks import Count, Index, Name, Tree
 
 PAIRS = "pairs"
 """The mesh's only axis."""
@@ -73,7 +73,7 @@ def compiler_options() -> dict[str, int]:
     return {"xla_cpu_prefer_vector_width": 512} if jax.default_backend() == "cpu" else {}
 
 
-def share(whole: jax.Array) -> jax.Array:
+def share(whole: Tree) -> jax.Array:
     """The rows of a device's own pairs, inside `on_all`: [P, ...] -> [ceil(P / devices), ...].
 
     Where P cannot be dealt out evenly, the last devices begin again with the first rows; `gather`

@@ -194,7 +194,7 @@ def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[fl
 
     The estimate counts floats of 4 bytes: what XLA's compiler for a CPU sets aside for runs of
     SymLA and the MetaRNN, fitted by least squares and rounded up. Of the whole population's noise
-    there are five copies (random bits, numbers, chunks). Each lifetime of a member keeps three
+    there are six copies (random bits, numbers, chunks). Each lifetime of a member keeps three
     states and, for every step, what was drawn before the first: keys, Gumbel noise and the
     beginning of an episode. A test compares it with the compiler's own figure.
     """
@@ -204,7 +204,7 @@ def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[fl
     theta, state, episode = sizes(learner, environment)
     step = 6 + episode + 2 * environment.sizes.action
     lifetime = outer.length * step + 3 * state
-    noise = 4 * (5.3 * outer.es.pairs * theta) / GIB
+    noise = 4 * (5.9 * outer.es.pairs * theta) / GIB
     return noise, 4 * 2 * (theta + outer.lifetimes * lifetime) / GIB
 
 

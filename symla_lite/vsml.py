@@ -319,7 +319,7 @@ FEW = 16
 """Cells that are added one by one where bytes count."""
 
 
-def added(h: jax.Array, axis: int) -> jax.Array:
+def added(h: jax.Array, axis: Literal[0, 1]) -> jax.Array:
     """The sum over a or b, [A, B, N] -> [B, N] or [A, N].
 
     For `jnp.sum`, and for a product with ones, which it knows to be the same, a GPU's compiler

@@ -51,8 +51,6 @@ class Small(Study):
         return small, ()
 
 
-studies.STUDIES["small"] = small()
-
 if "EAGER" in os.environ:
     run.meta_train = functools.partial(meta_train, save_every=0.0, steps_per_call=5)
 
@@ -66,4 +64,5 @@ if "SLOW" in os.environ:
     os.fsync = slow_fsync
 
 if __name__ == "__main__":
+    studies.STUDIES["small"] = small()
     sys.exit(command_line.main())

@@ -141,7 +141,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(run, kept):
 
 def test_a_step_that_cannot_be_taken_is_an_error(run, kept):
     path = kept.with_name("another")
-    sentence = error(*run("train", path, *TINY, "--learning-rate", "3e38"))
+    sentence = error(*run("train", path, *TINY, "--lifetimes", "16", "--learning-rate", "3e38"))
     assert "before outer step 2 of 2: " in sentence
     assert f"after step 1, is in {path}" in sentence
     assert len(checkpoint.load(path)[0]["curve"]) == 1

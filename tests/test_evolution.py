@@ -228,13 +228,14 @@ def test_an_outer_step_is_one_of_evosax_on_lifetimes_of_a_bandit():
     theta, optimiser = start, optax.adam(0.05).init(start)
     for t in range(3):
         key = jax.random.fold_in(jax.random.key(1), t)
-        theta, optimiser, (mean, spread, norm) = step(theta, optimiser, key)
+        theta, optimiser, (mean, spread, norm, lost) = step(theta, optimiser, key)
 
         key_noise, key_lives = jax.random.split(key)
         keys = jax.vmap(lambda k: jax.random.split(k, 3))(jax.random.split(key_lives, 4))
         population, state = strategy.ask(key_noise, state, params)
         earned = reward(population, jnp.concatenate([keys, keys]))
         before = state.mean
+        assert lost == 0
         state, _ = strategy.tell(key_noise, population, -earned, state, params)
         np.testing.assert_allclose(theta, state.mean, atol=1e-5)
 

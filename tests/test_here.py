@@ -1,5 +1,8 @@
 """Where a notebook runs: what it says of the device, the costs and the place of the records."""
 
+from unittest import mock
+
+import jax
 import pytest
 
 from symla_lite import here, studies
@@ -73,24 +76,20 @@ def test_without_a_scale_nothing_runs(monkeypatch, capsys):
     assert device.startswith("symla_lite ") and "standard" in cost
 
 
-class Device:
-    """A device by what it says of itself."""
-
-    def __init__(self, kind, platform, compute_capability, gib):
-        self.device_kind, self.platform = kind, platform
-        self.compute_capability, self.gib = compute_capability, gib
-
-    def memory_stats(self):
-        return {"bytes_limit": self.gib * 2**30}
+def device(kind, compute_capability, gib):
+    """A GPU by what it says of itself."""
+    found = mock.Mock(spec=jax.Device, device_kind=kind, platform="gpu")
+    found.compute_capability, found.gib = compute_capability, gib
+    found.memory_stats.return_value = {"bytes_limit": gib * 2**30}
+    return found
 
 
 @pytest.mark.parametrize(
-    ("device", "tf32"),
-    [(Device("Tesla T4", "gpu", "7.5", 12), False), (Device("H100", "gpu", "9.0", 60), True)],
+    ("gpu", "tf32"), [(device("Tesla T4", "7.5", 12), False), (device("H100", "9.0", 60), True)]
 )
-def test_a_gpu_is_asked_for_its_memory_and_its_arithmetic(monkeypatch, capsys, device, tf32):
-    monkeypatch.setattr(here.jax, "devices", lambda: [device])
+def test_a_gpu_is_asked_for_its_memory_and_its_arithmetic(monkeypatch, capsys, gpu, tf32):
+    monkeypatch.setattr(here.jax, "devices", lambda: [gpu])
     monkeypatch.setattr(here.jax, "default_backend", lambda: "gpu")
     here.ready()
     assert ("TF32" in capsys.readouterr().out) == tf32
-    assert here.default_memory() == device.gib / 2
+    assert here.default_memory() == gpu.gib / 2

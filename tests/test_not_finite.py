@@ -277,7 +277,7 @@ def test_a_step_that_would_make_theta_infinite_is_not_taken(tmp_path):
         linear_only, step=lambda theta, h, x: (jnp.tanh(theta["w"]) @ x.o + x.o, h)
     )
     with pytest.raises(FloatingPointError, match="step 2 of 3: theta would not be finite"):
-        train(path, bounded, learning_rate=3e38, steps=3)
+        train(path, bounded, learning_rate=3e38, steps=3, lifetimes=16)
     arrays, _ = checkpoint.load(path)
     assert len(arrays["curve"]) == 1 and np.isfinite(arrays["theta"]).all()
 

@@ -145,7 +145,7 @@ def test_the_metarnn_has_none_of_them():
     assert not found.holds
     assert not found.shared_rule.holds and len(set(found.shared_rule.counts)) > 1
     assert not found.other_sizes.holds and all(found.other_sizes.reasons)
-    assert "does not fit 2 inputs and 12 actions" in found.other_sizes.reasons[1]
+    assert "2 inputs and 12 actions: action.b is [4], not [12]" in found.other_sizes.reasons[1]
     assert not found.permutation.holds
     for case in CASES:
         reordered = getattr(found.permutation, case)

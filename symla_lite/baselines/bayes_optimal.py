@@ -194,7 +194,8 @@ def follow(name: str, policy: list[np.ndarray]) -> Learner:
         before = (t * (t + 1) // 2) ** 2  # 1^3 + ... + t^3, the entries for fewer pulls
         arm = theta.at[before + (s_1 * (t + 1) + f_1) * (t + 1) + s_2].get(mode="clip")
         logits = jnp.where(jnp.stack([arm >= 0, arm <= 0]), 0.0, NEVER)
-        return jnp.where(t < len(policy), logits, jnp.nan), h
+        pulls = jnp.sum(h.paid + h.missed)  # NaN after an answer that was NaN
+        return jnp.where(pulls < len(policy), logits, jnp.nan), h
 
     options = {"bandit": name, "pulls": len(policy)}
     return Learner("bayes-optimal", options, init_theta, init_state, step)

@@ -296,6 +296,15 @@ def stop_command(out, name, to_group, number):
     return took
 
 
+def reply(client, asked, timeout):
+    """What a kernel replies to the cell that was asked of it."""
+    patience = time.monotonic() + timeout
+    while True:
+        message = client.get_shell_msg(timeout=max(0.0, patience - time.monotonic()))
+        if message["parent_header"].get("msg_id") == asked:
+            return message["content"]
+
+
 def stop_kernel(out, name, number):
     """The same, of a cell in a notebook's kernel."""
     moment = Moment(name, out)
@@ -306,7 +315,7 @@ def stop_kernel(out, name, number):
     try:
         client.start_channels()
         client.wait_for_ready(timeout=120)
-        client.execute(
+        cell = client.execute(
             "import stoppable\n"
             f"stoppable.run.run_study(stoppable.small(), 'tiny', {str(out)!r}, jobs=2)"
         )
@@ -318,10 +327,9 @@ def stop_kernel(out, name, number):
         if number == signal.SIGINT:
             manager.interrupt_kernel()
             took = seconds_to_end(lambda: in_session(pid) == [pid])
-            reply = client.get_shell_msg(timeout=LIMIT)["content"]
-            assert reply["ename"] == "KeyboardInterrupt" and reply["evalue"] == stop.SENTENCE
-            client.execute("1 + 1")
-            assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
+            said = reply(client, cell, LIMIT)
+            assert said["ename"] == "KeyboardInterrupt" and said["evalue"] == stop.SENTENCE
+            assert reply(client, client.execute("1 + 1"), 60)["status"] == "ok"
         else:
             os.kill(pid, number)
             took = seconds_to_end(lambda: not in_session(pid))

@@ -395,7 +395,7 @@ def array(made: Callable[[Any], Any], *more: Any) -> Check:
             found = value if isinstance(value, (jax.Array, np.ndarray)) else np.asarray(value)
             if keys:
                 found = as_keys(found)
-            elif jnp.issubdtype(found.dtype, jax.dtypes.extended) or found.dtype.kind in "OSUmMV":
+            elif jnp.issubdtype(found.dtype, jax.dtypes.extended) or found.dtype.kind in "cOSUmMV":
                 raise TypeError
             elif found is not value:
                 found = made(value)
@@ -539,7 +539,8 @@ def at(place: str, check: Check, value: Any, letters: Letters) -> Any:
 
 
 def unlike(found: Any, wanted: Any) -> str:
-    """How a tree of arrays differs from another one in names and shapes; empty where it does not.
+    """How a tree of arrays differs from another one in names, shapes and kinds of numbers; empty
+    where it does not.
 
     Args:
         found: any tree.
@@ -555,6 +556,9 @@ def unlike(found: Any, wanted: Any) -> str:
             for path, leaf in leaves
         }
 
+    def kinds(tree):
+        return [kind_of(leaf) for leaf in jax.tree.leaves(tree)]
+
     has, wants = shapes(found), shapes(wanted)
     for name in wants:
         if name not in has:
@@ -564,7 +568,23 @@ def unlike(found: Any, wanted: Any) -> str:
     for name in has:
         if name not in wants:
             return f"{name or 'it'} is too much"
+    for name, its, other in zip(wants, kinds(found), kinds(wanted)):
+        if its != other:
+            return f"{name or 'it'} is of {its}, not of {other}"
     return ""
+
+
+def kind_of(x: Any) -> str:
+    """The kind of numbers of an array, in words."""
+    dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    words = {
+        jax.dtypes.extended: "keys",
+        jnp.floating: "real numbers",
+        jnp.integer: "whole numbers",
+        jnp.bool_: "truth values",
+    }
+    known = (word for kind, word in words.items() if jnp.issubdtype(dtype, kind))
+    return next(known, str(dtype))
 
 
 def memory() -> int:

@@ -160,7 +160,8 @@ def cost_in_words(study: Study) -> str:
     kind = jax.devices()[0].device_kind
     here = costs(study, kind, jobs())
     if here:
-        where = f"{jobs()} CPU cores" if kind == "cpu" else kind
+        cores = jobs()
+        where = f"{cores} CPU core{'s' * (cores > 1)}" if kind == "cpu" else kind
         return f"{study.name} on {where}, about: {listed(here)}."
     on_cpu = listed(costs(study, "cpu", 2))
     if not on_cpu:

@@ -538,13 +538,13 @@ def at(place: str, check: Check, value: Any, letters: Letters) -> Any:
 # Trees, such as a theta, and the memory that they take.
 
 
-def unlike(found: Any, wanted: Any) -> str:
-    """How a tree of arrays differs from another one in names, shapes and kinds of numbers; empty
-    where it does not.
+def unlike(found: Any, wanted: Any, kinds: bool = False) -> str:
+    """How a tree of arrays differs from another one in names and shapes; empty where it does not.
 
     Args:
         found: any tree.
         wanted: a tree of arrays, or of their shapes as `jax.eval_shape` gives them.
+        kinds: whether whole numbers in place of real ones, or the like, are a difference.
     """
 
     def shapes(tree):
@@ -556,9 +556,6 @@ def unlike(found: Any, wanted: Any) -> str:
             for path, leaf in leaves
         }
 
-    def kinds(tree):
-        return [kind_of(leaf) for leaf in jax.tree.leaves(tree)]
-
     has, wants = shapes(found), shapes(wanted)
     for name in wants:
         if name not in has:
@@ -568,7 +565,8 @@ def unlike(found: Any, wanted: Any) -> str:
     for name in has:
         if name not in wants:
             return f"{name or 'it'} is too much"
-    for name, its, other in zip(wants, kinds(found), kinds(wanted)):
+    pairs = zip(wants, jax.tree.leaves(found), jax.tree.leaves(wanted)) if kinds else ()
+    for name, its, other in ((name, kind_of(x), kind_of(y)) for name, x, y in pairs):
         if its != other:
             return f"{name or 'it'} is of {its}, not of {other}"
     return ""

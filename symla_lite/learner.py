@@ -104,7 +104,7 @@ def _checked(learner: Learner) -> dict[str, Callable]:
         return jax.eval_shape(lambda x: init_state(x, jax.random.key(0), sizes), theta_at(sizes))
 
     def check(what: str, found: Any, sizes: Sizes, *wanted: Any) -> None:
-        unlike = [checks.unlike(found, tree) for tree in wanted]
+        unlike = [checks.unlike(found, tree, kinds=what == "theta") for tree in wanted]
         if all(unlike):
             raise ValueError(
                 f"This {what} does not fit {learner.name} with {sizes.observation} inputs and "

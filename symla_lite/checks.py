@@ -4,7 +4,7 @@ A signature says what a function takes. `hold_to_signatures`, called by the pack
 modules are imported, makes the public functions, methods and dataclasses of all of them refuse what
 does not suit. Where a type is not enough, `Annotated` adds a range, or the shape of an array as a
 docstring would give it. In all arguments of a call a letter of a shape stands for the same length,
-and `...` for the same axes.
+and `...` for the same axes::
 
     def gradient(
         eps: Annotated[jax.Array, "P D"], fitness: Annotated[jax.Array, "P 2"], sigma: Positive

@@ -77,7 +77,7 @@ class Learner:
     prepare: Callable[[Theta], Theta] = lambda theta: theta
     """`(theta) -> theta`: what a step needs of theta and depends on nothing else. Whoever takes
     many steps calls it once before the first; `step` takes theta in either form. A learner made of
-    another one, with a theta of another form, needs one of its own."""
+    another one, with a theta of another form, needs one of its own, and an `init_theta`."""
 
     def __post_init__(self):
         for name, function in _checked(self).items():

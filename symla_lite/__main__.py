@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from symla_lite import devices, environments, here, stop, studies
+from symla_lite import devices, environments, notebook, stop, studies
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
@@ -13,9 +13,9 @@ from symla_lite.learner import Learner
 from symla_lite.meta_training import (
     NON_FINITE,
     Outer,
+    memory_in_words,
     meta_train,
     needs,
-    said_beforehand,
     without_fitness,
 )
 from symla_lite.metarnn import metarnn
@@ -106,7 +106,7 @@ def parser() -> Parser:
 
 
 def join(given: list[str]) -> None:
-    """Joins the processes of other hosts. Raises `ValueError` if it is not told who they are."""
+    """Joins the processes of other hosts. Raises `ValueError` if their addresses are missing."""
     if len(given) not in (0, 3) or not all(number.isdecimal() for number in given[1:]):
         raise ValueError(
             f"--distributed {' '.join(given)}: give ADDRESS:PORT PROCESSES PROCESS, or nothing "
@@ -118,7 +118,7 @@ def join(given: list[str]) -> None:
 def say(learner: Learner, environment: Environment, outer: Outer, memory: float) -> None:
     """Says beforehand what meta-training will need. Raises `ValueError` if it is too much."""
     if devices.is_first():
-        print(said_beforehand(learner, environment, outer, memory), file=sys.stderr)
+        print(memory_in_words(learner, environment, outer, memory), file=sys.stderr)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
         study = studies.named(arguments.name)
         jobs = arguments.jobs
         if jobs is None:
-            jobs = here.jobs() if arguments.distributed is None else 1
+            jobs = notebook.jobs() if arguments.distributed is None else 1
         largest = max(
             study.scale(arguments.scale).trainings,
             key=lambda t: sum(needs(t.learner, t.environment, t.outer)),

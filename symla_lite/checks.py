@@ -4,7 +4,7 @@ A signature says what a function takes. `hold_to_signatures`, called by the pack
 modules are imported, makes the public functions, methods and dataclasses of all of them refuse what
 does not suit. Where a type is not enough, `Annotated` adds a range, or the shape of an array as a
 docstring would give it. In all arguments of a call a letter of a shape stands for the same length,
-and `...` for the same axes.
+and `...` for the same axes::
 
     def gradient(
         eps: Annotated[jax.Array, "P D"], fitness: Annotated[jax.Array, "P 2"], sigma: Positive
@@ -395,7 +395,7 @@ def array(made: Callable[[Any], Any], *more: Any) -> Check:
             found = value if isinstance(value, (jax.Array, np.ndarray)) else np.asarray(value)
             if keys:
                 found = as_keys(found)
-            elif jnp.issubdtype(found.dtype, jax.dtypes.extended) or found.dtype.kind in "OSUmMV":
+            elif jnp.issubdtype(found.dtype, jax.dtypes.extended) or found.dtype.kind in "cOSUmMV":
                 raise TypeError
             elif found is not value:
                 found = made(value)
@@ -538,12 +538,13 @@ def at(place: str, check: Check, value: Any, letters: Letters) -> Any:
 # Trees, such as a theta, and the memory that they take.
 
 
-def unlike(found: Any, wanted: Any) -> str:
+def unlike(found: Any, wanted: Any, kinds: bool = False) -> str:
     """How a tree of arrays differs from another one in names and shapes; empty where it does not.
 
     Args:
         found: any tree.
         wanted: a tree of arrays, or of their shapes as `jax.eval_shape` gives them.
+        kinds: whether whole numbers in place of real ones, or the like, are a difference.
     """
 
     def shapes(tree):
@@ -564,7 +565,24 @@ def unlike(found: Any, wanted: Any) -> str:
     for name in has:
         if name not in wants:
             return f"{name or 'it'} is too much"
+    pairs = zip(wants, jax.tree.leaves(found), jax.tree.leaves(wanted)) if kinds else ()
+    for name, its, other in ((name, kind_of(x), kind_of(y)) for name, x, y in pairs):
+        if its != other:
+            return f"{name or 'it'} is of {its}, not of {other}"
     return ""
+
+
+def kind_of(x: Any) -> str:
+    """The kind of numbers of an array, in words."""
+    dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    words = {
+        jax.dtypes.extended: "keys",
+        jnp.floating: "real numbers",
+        jnp.integer: "whole numbers",
+        jnp.bool_: "truth values",
+    }
+    known = (word for kind, word in words.items() if jnp.issubdtype(dtype, kind))
+    return next(known, str(dtype))
 
 
 def memory() -> int:

@@ -22,7 +22,7 @@ from symla_lite.checks import Count, Index
 from symla_lite.learner import Input, Learner, State, Theta
 
 
-def hearing(learner: Learner, name: str, change: Callable[[Input], Input]) -> Learner:
+def with_input(learner: Learner, name: str, change: Callable[[Input], Input]) -> Learner:
     """The same learner, with every input changed on its way in."""
 
     def step(theta: Theta, h: State, x: Input) -> tuple[jax.Array, State]:
@@ -33,7 +33,7 @@ def hearing(learner: Learner, name: str, change: Callable[[Input], Input]) -> Le
 
 def without_reward(learner: Learner) -> Learner:
     """The same learner with its reward input held at zero."""
-    return hearing(learner, "without reward", lambda x: x._replace(r=jnp.zeros_like(x.r)))
+    return with_input(learner, "without reward", lambda x: x._replace(r=jnp.zeros_like(x.r)))
 
 
 def reward_held_at(learner: Learner, value: float) -> Learner:
@@ -43,13 +43,13 @@ def reward_held_at(learner: Learner, value: float) -> Learner:
     signal that the learner never saw in meta-training, and the usual reward is the better control.
     """
     change = lambda x: x._replace(r=jnp.full_like(x.r, value))  # noqa: E731
-    return hearing(learner, f"with reward {value:g}", change)
+    return with_input(learner, f"with reward {value:g}", change)
 
 
 def without_observation(learner: Learner, value: float = 0.0) -> Learner:
     """The same learner with every entry of its observation held at one value, such as its mean."""
     change = lambda x: x._replace(o=jnp.full_like(x.o, value))  # noqa: E731
-    return hearing(learner, "without observation", change)
+    return with_input(learner, "without observation", change)
 
 
 def reward_off_after(learner: Learner, steps: Index) -> Learner:

@@ -55,7 +55,7 @@ def one_for_each_core() -> None:
 
 
 def cores_each() -> int:
-    """How many cores of a CPU compute for one device: they share the devices, unless XLA was told
+    """How many cores of a CPU compute for one device: they share the devices, unless XLA was set
     to use one thread. 0 where the devices are no CPUs."""
     if jax.default_backend() != "cpu":
         return 0
@@ -65,7 +65,7 @@ def cores_each() -> int:
 
 
 def compiler_options() -> dict[str, int]:
-    """What the compiler is told about programs that run for long.
+    """Options of the compiler for programs that run for long.
 
     On a CPU: to compute on 512 bits at a time, where the processor can. LLVM's own habit is 256,
     because on older processors the clock slowed down.

@@ -77,7 +77,7 @@ class Learner:
     prepare: Callable[[Theta], Theta] = lambda theta: theta
     """`(theta) -> theta`: what a step needs of theta and depends on nothing else. Whoever takes
     many steps calls it once before the first; `step` takes theta in either form. A learner made of
-    another one, with a theta of another form, needs one of its own."""
+    another one, with a theta of another form, needs one of its own, and an `init_theta`."""
 
     def __post_init__(self):
         for name, function in _checked(self).items():
@@ -104,7 +104,7 @@ def _checked(learner: Learner) -> dict[str, Callable]:
         return jax.eval_shape(lambda x: init_state(x, jax.random.key(0), sizes), theta_at(sizes))
 
     def check(what: str, found: Any, sizes: Sizes, *wanted: Any) -> None:
-        unlike = [checks.unlike(found, tree) for tree in wanted]
+        unlike = [checks.unlike(found, tree, kinds=what == "theta") for tree in wanted]
         if all(unlike):
             raise ValueError(
                 f"This {what} does not fit {learner.name} with {sizes.observation} inputs and "

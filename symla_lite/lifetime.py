@@ -16,7 +16,7 @@ from symla_lite.learner import Learner, State, Theta, first_input, is_real
 
 
 class Lifetime(NamedTuple):
-    """What happened at the steps t = 1 ... L."""
+    """What record at the steps t = 1 ... L."""
 
     task: Task
     """The task of the lifetime."""
@@ -90,14 +90,14 @@ def live_until(
     # steps at once: in the loop, generating random numbers would take longer than a small learner.
     keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, length))
     key_action, key_step, key_reset = keys[:, 0], keys[:, 1], keys[:, 2]
-    luck = jax.vmap(lambda key: jax.random.gumbel(key, (sizes.action,)))(key_action)
+    gumbel = jax.vmap(lambda key: jax.random.gumbel(key, (sizes.action,)))(key_action)
     resets = jax.vmap(environment.reset, in_axes=(0, None))(key_reset, task)
 
     def step(carry, drawn):
         h, env_state, x = carry
-        luck, key, (reset_state, reset_o) = drawn
+        gumbel, key, (reset_state, reset_o) = drawn
         logits, h = learner.step(theta, h, x)
-        action = jnp.argmax(logits + luck)  # a sample of softmax(logits)
+        action = jnp.argmax(logits + gumbel)  # a sample of softmax(logits)
 
         new = environment.step(key, task, env_state, action)
         env_state, o, r, end = jax.tree.map(
@@ -107,13 +107,13 @@ def live_until(
         )
         o, r, end = observed(o), jnp.asarray(r, float), jnp.asarray(end, float)
         r = jnp.where(jnp.isfinite(logits[action]), r, jnp.nan)
-        happened = (x.o, logits, action, r, x.end)
+        record = (x.o, logits, action, r, x.end)
         a = jax.nn.one_hot(action, sizes.action)
-        return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), happened
+        return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), record
 
     first = (h, env_state, first_input(o, sizes))
-    (h, _, _), happened = jax.lax.scan(step, first, (luck, key_step, resets), unroll=unroll)
-    return Lifetime(task, *happened), h
+    (h, _, _), record = jax.lax.scan(step, first, (gumbel, key_step, resets), unroll=unroll)
+    return Lifetime(task, *record), h
 
 
 def in_default_precision(x: Any) -> Any:

@@ -57,7 +57,7 @@ class Outer:
     length: Count
     """L, steps in a lifetime."""
     lifetimes: Count
-    """Lifetimes a member lives; its fitness is the mean of their rewards."""
+    """Lifetimes of a member; its fitness is the mean of their rewards."""
 
 
 class Progress(NamedTuple):
@@ -151,7 +151,7 @@ LONG = 120
 """Seconds from which on a run says in words how long it will take."""
 
 
-def spoken(seconds: NotNegative) -> str:
+def duration_in_words(seconds: NotNegative) -> str:
     """A time as one says it: `40 min`, `5.5 h`."""
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
@@ -179,13 +179,13 @@ def sizes(learner: Learner, environment: Environment) -> tuple[int, int, int]:
     """The numbers in theta, in a learner's state, and in the first state and observation of an
     episode."""
 
-    def birth(key):
+    def start(key):
         theta = learner.init_theta(key, environment.sizes)
         episode = environment.reset(key, environment.draw_task(key))
         return theta, learner.init_state(theta, key, environment.sizes), episode
 
-    born = jax.eval_shape(birth, jax.random.key(0))
-    return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in born)
+    initial = jax.eval_shape(start, jax.random.key(0))
+    return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in initial)
 
 
 def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[float, float]:
@@ -250,7 +250,7 @@ def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory
     )
 
 
-def said_beforehand(
+def memory_in_words(
     learner: Learner, environment: Environments, outer: Outer, memory: Positive
 ) -> str:
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
@@ -454,7 +454,7 @@ def meta_train(
 
     save()  # a folder that cannot be written to is found out before the work, not after it
     saved = time.monotonic()
-    lives, calls = outer.es.population * outer.lifetimes, 0
+    lifetimes, calls = outer.es.population * outer.lifetimes, 0
     bar = tqdm(
         total=outer.steps,
         initial=len(state.curve),
@@ -480,7 +480,7 @@ def meta_train(
                     _not_taken(dict(zip(names, row[0])), int(done), outer, path)
                 )
             took = time.monotonic() - called
-            rate = (last - first) * lives / took
+            rate = (last - first) * lifetimes / took
             bar.set_postfix_str(
                 f"fitness {state.curve[-1, 0]:.3f}, {rate:,.0f} lifetimes/s"
                 + without_fitness(state.curve[:, -1])
@@ -489,7 +489,7 @@ def meta_train(
             calls += 1
             ahead = (outer.steps - last) * took / (last - first)
             if calls == 2 and ahead > LONG and not bar.disable:  # the first call compiles, too
-                left = f"{outer.steps - last} steps to go, about {spoken(ahead)}."
+                left = f"{outer.steps - last} steps to go, about {duration_in_words(ahead)}."
                 bar.write(f"{label}: {left}" if label else left)
             if time.monotonic() - saved > save_every:
                 save()

@@ -51,7 +51,7 @@ _at_once = False
 """Whether there is nothing to save or to clean up."""
 _held = False
 """Whether the handler has to wait with its exception."""
-_told = False
+_printed = False
 """Whether the sentence has been printed."""
 
 
@@ -61,7 +61,7 @@ def check() -> None:
         raise Terminated(SENTENCE) if _asked == signal.SIGTERM else KeyboardInterrupt(SENTENCE)
 
 
-def _heard(signum: int, frame) -> None:
+def _on_signal(signum: int, frame) -> None:
     """Handles a signal. After the first one, no further one disturbs the cleaning up."""
     global _asked
     if _asked is not None:
@@ -75,12 +75,12 @@ def _heard(signum: int, frame) -> None:
 
 def _leave(signum: int) -> NoReturn:
     """Ends this process and its children now, with the sentence."""
-    global _told
+    global _printed
     for child in list(children):
         with contextlib.suppress(Exception):
             child.kill()
-    if not _told:
-        _told = True
+    if not _printed:
+        _printed = True
         os.write(2, f"\n{SENTENCE}\n".encode())
     os._exit(128 + signum)
 
@@ -125,26 +125,26 @@ def listen() -> None:
 
 def _handle() -> None:
     for each in SIGNALS:
-        signal.signal(each, _heard)
+        signal.signal(each, _on_signal)
 
 
 def listen_again() -> None:
     """Takes the handlers back from a library that has put its own in their place."""
     if _listening and threading.current_thread() is threading.main_thread():
-        if signal.getsignal(signal.SIGTERM) is _heard:
+        if signal.getsignal(signal.SIGTERM) is _on_signal:
             _handle()
 
 
 def answering(work: Callable[[], None]) -> int | None:
     """Does a command's work. Where it was stopped, says the sentence and returns the exit status,
     or ends the process if it listens; else None."""
-    global _at_once, _told
+    global _at_once, _printed
     try:
         _at_once = False
         work()
     except KeyboardInterrupt as stopped:
         status = 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
-        _told = True
+        _printed = True
         print(SENTENCE, file=sys.stderr, flush=True)
         if _listening:  # nothing is left to do, and what Python does at its end takes time
             sys.stdout.flush()

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from symla_lite import vsml
 from symla_lite.checks import Count, NotNegative
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
-from symla_lite.vsml import Cells, Heard
+from symla_lite.vsml import CellInputs, Cells
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +78,13 @@ def pass_messages(
         for k, (state, m_fwd, m_bwd) in enumerate(layers):
             from_before = layers[k - 1].m_fwd if k > 0 else observation
             from_behind = layers[k + 1].m_bwd if k + 1 < len(layers) else action
-            heard = Heard(
+            inputs = CellInputs(
                 at_input=jnp.concatenate([m_bwd, from_before], axis=-1),
                 at_output=jnp.concatenate([m_fwd, from_behind], axis=-1),
                 everywhere=everywhere,
             )
             for _ in range(ticks):
-                state = cells.tick(state, heard)
+                state = cells.tick(state, inputs)
             layers[k] = Layer(state, cells.forward(state), cells.backward(state))
     return layers[-1].m_fwd[:, 0], tuple(layers)
 
@@ -136,11 +136,11 @@ def symla(
     """
     options = Options(hidden, message, ticks, reduce, exchange, initial_std, end_flag, forget_bias)
     everywhere = 1 + end_flag
-    heard = 2 * (message + (1 if layers == 1 else message)) + everywhere
+    inputs = 2 * (message + (1 if layers == 1 else message)) + everywhere
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del sizes  # fits all
-        return vsml.lstm_theta(key, heard, hidden, message, forget_bias)
+        return vsml.lstm_theta(key, inputs, hidden, message, forget_bias)
 
     def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SymLAState:
         del theta  # fits all sizes

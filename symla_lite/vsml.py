@@ -31,7 +31,7 @@ from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 # The cells of one layer.
 
 
-class Heard(NamedTuple):
+class CellInputs(NamedTuple):
     """What the cells of a layer receive in one tick."""
 
     at_input: jax.Array
@@ -56,7 +56,7 @@ class Cell(NamedTuple):
 class Cells(NamedTuple):
     """All cells (a, b) of a layer at once; their state is a tree of arrays [A, B, ...]."""
 
-    tick: Callable[[State, Heard], State]
+    tick: Callable[[State, CellInputs], State]
     """Equation 6."""
     forward: Callable[[State], jax.Array]
     """Equation 7: `state -> m_fwd [B, M]`."""
@@ -88,7 +88,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
     rnn = over_a_and_b(cell.rnn, "ab", "a", "b", "")
     m_fwd, m_bwd = over_a_and_b(cell.m_fwd, "ab"), over_a_and_b(cell.m_bwd, "ab")
     return Cells(
-        tick=lambda state, heard: rnn(state, *heard),
+        tick=lambda state, inputs: rnn(state, *inputs),
         forward=lambda state: total(m_fwd(state), axis=0),
         backward=lambda state: total(m_bwd(state), axis=1),
     )
@@ -160,12 +160,12 @@ def backprop_states(weights: backprop.Weights) -> tuple[BackpropState, ...]:
 # The cell that is meta-trained: an LSTM and two linear read-outs.
 
 
-def lstm_theta(key: Key, heard: Count, hidden: Count, message: Count, forget_bias: float) -> Theta:
+def lstm_theta(key: Key, inputs: Count, hidden: Count, message: Count, forget_bias: float) -> Theta:
     """Initial meta-parameters of an LSTM cell.
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell receives in a tick, I + J + E.
+        inputs: how many numbers a cell receives in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -178,7 +178,7 @@ def lstm_theta(key: Key, heard: Count, hidden: Count, message: Count, forget_bia
     """
     init, _ = _lstm(hidden, message)
     nothing = jnp.zeros(hidden)
-    theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(heard))
+    theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(inputs))
     return with_forget_bias(theta, "lstm/linear", forget_bias)
 
 
@@ -187,7 +187,7 @@ def lstm_cell(theta: Theta) -> Cell:
     message = theta["m_fwd"]["b"].shape[0]
     _, (rnn, m_fwd, m_bwd) = _lstm(theta["m_fwd"]["w"].shape[0], message)
     return Cell(
-        rnn=lambda state, *heard: rnn(theta, state, jnp.concatenate(heard)),
+        rnn=lambda state, *inputs: rnn(theta, state, jnp.concatenate(inputs)),
         m_fwd=lambda state: m_fwd(theta, state.hidden),
         m_bwd=lambda state: m_bwd(theta, state.hidden),
     )
@@ -200,11 +200,11 @@ def _lstm(hidden: int, message: int):
         lstm = hk.LSTM(hidden, name="lstm")
         m_fwd, m_bwd = hk.Linear(message, name="m_fwd"), hk.Linear(message, name="m_bwd")
 
-        def rnn(state, heard):
-            return lstm(heard, state)[1]
+        def rnn(state, inputs):
+            return lstm(inputs, state)[1]
 
-        def all_parts(state, heard):
-            state = rnn(state, heard)
+        def all_parts(state, inputs):
+            state = rnn(state, inputs)
             return m_fwd(state.hidden), m_bwd(state.hidden)
 
         return all_parts, (rnn, m_fwd, m_bwd)
@@ -274,15 +274,15 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
     """
     weights = cut(theta)
 
-    def tick(state, heard):
-        for_all = jnp.append(heard.everywhere, 1.0)
-        for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
-        at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
+    def tick(state, inputs):
+        for_all = jnp.append(inputs.everywhere, 1.0)
+        for_all = jnp.broadcast_to(for_all, (len(inputs.at_output), *for_all.shape))
+        at_output = jnp.concatenate([inputs.at_output, for_all], axis=-1)
         product = sum_of_terms if fused else jnp.matmul
 
         def gates(w_input, w_output, w_h):
             return (
-                product(heard.at_input, w_input)[:, None]
+                product(inputs.at_input, w_input)[:, None]
                 + product(at_output, w_output)[None, :]
                 + product(state.hidden, w_h)
             )
@@ -403,7 +403,7 @@ def forward_pass(
     new, m_fwds = [], [m_fwd]
     for state in h:
         silence = jnp.zeros((_sizes(state).action, m_fwd.shape[-1]))
-        new.append(cells.tick(state, Heard(m_fwds[-1], silence, jnp.zeros(0))))
+        new.append(cells.tick(state, CellInputs(m_fwds[-1], silence, jnp.zeros(0))))
         m_fwds.append(cells.forward(new[-1]))
     return tuple(new), tuple(m_fwds)
 
@@ -439,7 +439,7 @@ def backward_pass(
         )
     new, m_bwds = [], [m_bwd]
     for state, m_fwd in zip(reversed(h), reversed(m_fwds[:-1]), strict=True):
-        new.insert(0, cells.tick(state, Heard(m_fwd, m_bwds[0], jnp.zeros(0))))
+        new.insert(0, cells.tick(state, CellInputs(m_fwd, m_bwds[0], jnp.zeros(0))))
         m_bwds.insert(0, cells.backward(new[0]))
     return tuple(new), tuple(m_bwds)
 

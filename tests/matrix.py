@@ -30,7 +30,7 @@ JAX = {"Colab's": "jax==0.7.2", "the newest": "jax"}
 """What is asked of pip, by what it is."""
 TESTS = ("backprop", "evolution", "lifetime", "metarnn", "symla", "vsml", "meta_training")
 """The core: what every chapter uses."""
-NEEDED = ("pytest", "hypothesis", "evosax", "gymnasium", "scikit-learn")
+NEEDED = ("pytest", "pytest-xdist", "hypothesis", "evosax", "gymnasium", "scikit-learn")
 """By these tests."""
 
 

@@ -41,9 +41,9 @@ from symla_lite import (
     evolution,
     explorers,
     figures,
-    here,
     meta_testing,
     meta_training,
+    notebook,
     studies,
     symmetry,
 )
@@ -91,13 +91,13 @@ SEED = Numbers(True, 3, (-1, 2**32))
 CHOICE = Numbers(True, 2, (1, 0, -1))
 
 NUMBERS = {
-    **dict.fromkeys("at_once cells chunk dimension each episode heard hidden".split(), COUNT),
-    **dict.fromkeys("horizon inputs layers length lifetimes message outputs".split(), COUNT),
+    **dict.fromkeys("at_once cells chunk dimension each episode inputs hidden".split(), COUNT),
+    **dict.fromkeys("horizon layers length lifetimes message outputs".split(), COUNT),
     **dict.fromkeys("pairs parts predictions pulls share size steps steps_per_call".split(), COUNT),
     **dict.fromkeys("test_length test_lifetimes ticks to units unroll whole window".split(), COUNT),
     **dict.fromkeys("jobs processes observation classes n".split(), COUNT),
     **dict.fromkeys("digits everywhere obstacles output position process t".split(), INDEX),
-    **dict.fromkeys("arms births population side ways".split(), CHOICE),
+    **dict.fromkeys("arms initial_states population side ways".split(), CHOICE),
     "seed": SEED,
     **dict.fromkeys("actor_rate alpha critic_rate initial_scale learning_rate".split(), POSITIVE),
     **dict.fromkeys("margin memory output_scale prediction_rate sigma spread".split(), POSITIVE),
@@ -566,7 +566,7 @@ CASES = [
     ("array", lambda: RECORDED().stack("symla-easy", "nothing")),
     ("training", lambda: RECORDED().stack("nobody", "easy/blocks")),
     ("none", lambda: claims.on("nobody", "grid")),
-    ("study", lambda: here.ready("poker")),
+    ("study", lambda: notebook.setup("poker")),
     ("scale", lambda: studies.STUDIES["bandits"].scale("huge")),
     ("jobs", lambda: studies.run_study(studies.STUDIES["bandits"], "quick", "x", jobs=0)),
     ("process", lambda: devices.join("here:1", 2, 2)),

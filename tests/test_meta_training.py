@@ -25,12 +25,12 @@ from symla_lite.meta_training import (
     GIB,
     Outer,
     chunk_size,
+    memory_in_words,
     meta_train,
     needs,
     outer_step,
     pairs_at_once,
     pairs_in_cache,
-    said_beforehand,
 )
 from symla_lite.metarnn import metarnn
 from symla_lite.studies import named
@@ -270,7 +270,7 @@ def test_what_it_will_need_is_said_beforehand():
     outer = Outer(ES(8, 0.1), 0.05, steps=1, length=10, lifetimes=2)
     noise, pair = needs(metarnn(hidden=4), EASY, outer)
     enough_for_two = noise + 2.5 * pair
-    said = said_beforehand(metarnn(hidden=4), EASY, outer, enough_for_two)
+    said = memory_in_words(metarnn(hidden=4), EASY, outer, enough_for_two)
     assert said.startswith("metarnn on easy: 2 of 4 pairs at a time in at most ")
     assert f"{noise + 2 * pair:.2g} GiB of each device" in said
     assert f"all of them would take {noise + 4 * pair:.2g} GiB" in said
@@ -283,7 +283,8 @@ def test_a_long_run_says_after_a_few_steps_how_long_it_will_take(monkeypatch, ca
     monkeypatch.setattr(meta_training, "LONG", 0.0)
     meta_train(metarnn(hidden=4), EASY, SMALL, 0, **options)
     assert "long: 5 steps to go, about 0 min." in capsys.readouterr().out
-    assert meta_training.spoken(2400) == "40 min" and meta_training.spoken(19_800) == "5.5 h"
+    assert meta_training.duration_in_words(2400) == "40 min"
+    assert meta_training.duration_in_words(19_800) == "5.5 h"
 
 
 # Killed and resumed

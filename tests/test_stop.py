@@ -29,7 +29,7 @@ LIMIT = 3.0
 @pytest.fixture(autouse=True)
 def nobody_asked(monkeypatch):
     """What a test leaves is forgotten after it."""
-    for name in ("_asked", "_listening", "_at_once", "_told"):
+    for name in ("_asked", "_listening", "_at_once", "_printed"):
         monkeypatch.setattr(stop, name, getattr(stop, name))
 
 
@@ -186,10 +186,10 @@ def test_processes_are_ended_and_may_save_when_one_of_them_fails(tmp_path):
 def test_a_script_without_a_main_guard_gets_a_sentence(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from symla_lite import here\n"
-        f"here.folder = lambda: __import__('pathlib').Path({str(tmp_path / 'runs')!r})\n"
-        "here.jobs = lambda: 2\n"
-        "here.ready('bandits', 'quick')\n"
+        "from symla_lite import notebook\n"
+        f"notebook.folder = lambda: __import__('pathlib').Path({str(tmp_path / 'runs')!r})\n"
+        "notebook.jobs = lambda: 2\n"
+        "notebook.setup('bandits', 'quick')\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1

@@ -13,13 +13,13 @@ from symla_lite.learner import Input, Learner, Sizes
 from symla_lite.metarnn import metarnn
 from symla_lite.symla import symla
 from symla_lite.symmetry import (
-    answers,
     history,
     other_sizes,
     p_value,
     permutation,
     permuted,
-    rough_theta,
+    random_theta,
+    replay_logits,
     shared_rule,
     symmetries,
 )
@@ -62,8 +62,8 @@ def scorekeeper(birth_std=0.0, bias=0.0, sight=False, exchangeable=True):
 
 
 def verdicts(learner, **options):
-    theta = rough_theta(learner, KEY, Sizes(3, 4))
-    found = permutation(learner, theta, KEY, **{"births": 128, "length": 50, **options})
+    theta = random_theta(learner, KEY, Sizes(3, 4))
+    found = permutation(learner, theta, KEY, **{"initial_states": 128, "length": 50, **options})
     assert found.holds == all(getattr(found, case).verdict != "no" for case in CASES)
     return tuple(getattr(found, case).verdict for case in CASES)
 
@@ -105,7 +105,7 @@ def test_births_that_only_rounding_tells_apart_are_one_distribution():
 
 
 def test_the_error_is_the_bias_that_was_put_in():
-    found = permutation(scorekeeper(bias=0.5), {"w": jnp.ones(())}, KEY, births=2)
+    found = permutation(scorekeeper(bias=0.5), {"w": jnp.ones(())}, KEY, initial_states=2)
     assert found.actions.error == pytest.approx(0.5, abs=1e-6)
 
 
@@ -124,7 +124,7 @@ def test_logits_that_are_no_numbers_are_caught():
 
 def test_logits_that_are_no_numbers_are_not_symmetric():
     learner = dataclasses.replace(scorekeeper(), step=lambda theta, h, x: (0 * x.a / 0, h))
-    assert verdicts(learner, births=4, length=5) == ("no", "no", "no")
+    assert verdicts(learner, initial_states=4, length=5) == ("no", "no", "no")
 
 
 # The last row of the paper's Table 1
@@ -164,7 +164,7 @@ def test_reinforce_has_them_and_the_third_in_distribution_as_its_weights_are_i_i
 
 
 def test_a_learner_that_draws_its_actions_itself_is_symmetric_in_distribution():
-    found = verdicts(thompson(), births=32, length=30)
+    found = verdicts(thompson(), initial_states=32, length=30)
     assert found == ("exact", "in distribution", "in distribution")
 
 
@@ -197,7 +197,7 @@ def test_a_history_can_be_given():
     told = Input(
         o=jnp.zeros((5, 1)), r=jnp.ones(5), a=jnp.eye(2)[jnp.zeros(5, int)], end=jnp.zeros(5)
     )
-    found = permutation(scorekeeper(), {"w": jnp.ones(())}, KEY, told, births=2)
+    found = permutation(scorekeeper(), {"w": jnp.ones(())}, KEY, told, initial_states=2)
     # action 0 earns 1 at each of 5 steps, action 1 nothing
     assert found.actions.range == pytest.approx(sum(0.9**t for t in range(5)))
 
@@ -272,7 +272,7 @@ def test_a_change_that_shows_in_no_single_logit_is_found_in_their_mixtures():
         ({"observations": [0.5, 1, 2]}, r"\[0.5, 1.0, 2.0\] is no permutation"),
         ({"length": 0}, "length=0"),
         ({"sizes": Sizes(0, 2)}, r"sizes.observation=0 .*at least 1"),
-        ({"births": 1}, "births=1"),
+        ({"initial_states": 1}, "initial_states=1"),
         ({"level": 0.0}, "level=0.0"),
         ({"level": 1.5}, "level=1.5"),
     ],
@@ -307,4 +307,4 @@ def test_theta_that_does_not_fit_the_history_is_the_callers_mistake():
 def test_a_history_of_many_lifetimes_is_refused():
     told = jax.tree.map(lambda x: x[None], history(KEY, Sizes(3, 4), 5))
     with pytest.raises(ValueError, match=r"o is \[1, 5, 3\] and a \[1, 5, 4\]; give one"):
-        answers(scorekeeper(), {"w": jnp.ones(())}, KEY, told)
+        replay_logits(scorekeeper(), {"w": jnp.ones(())}, KEY, told)

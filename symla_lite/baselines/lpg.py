@@ -89,10 +89,10 @@ def lpg(
         """pi_hat [H] and log y_hat [H, m] from a segment, pi(a_t | o_t) [H] and y [H + 1, m]."""
         phi = hk.nets.MLP((16, 1), name="phi")(y)[:, 0]
         gamma = jnp.full_like(s.r, discount)
-        heard = jnp.stack([s.r, s.end, gamma, pi, phi[:-1], (1 - s.end) * phi[1:]], axis=-1)
+        inputs = jnp.stack([s.r, s.end, gamma, pi, phi[:-1], (1 - s.end) * phi[1:]], axis=-1)
         # Backwards in time: what comes after an end has nothing to do with what came before it.
         lstm = hk.ResetCore(hk.LSTM(units, name="lstm"))
-        h, _ = hk.dynamic_unroll(lstm, (heard, s.end > 0), lstm.initial_state(None), reverse=True)
+        h, _ = hk.dynamic_unroll(lstm, (inputs, s.end > 0), lstm.initial_state(None), reverse=True)
         pi_hat = hk.Linear(1, name="pi_hat")(h)[:, 0]
         return pi_hat, jax.nn.log_softmax(hk.Linear(predictions, name="y_hat")(h))
 

@@ -90,8 +90,8 @@ def metagenrl(
         others = jnp.stack([s.r, time, v[:-1], (1 - s.end) * v[1:]], axis=-1)
         # Backwards in time: what comes after an end has nothing to do with what came before it.
         lstm = hk.ResetCore(hk.LSTM(units, name="lstm"))
-        heard = jnp.concatenate([of_actions, others], axis=-1)
-        h, _ = hk.dynamic_unroll(lstm, (heard, s.end > 0), lstm.initial_state(None), reverse=True)
+        inputs = jnp.concatenate([of_actions, others], axis=-1)
+        h, _ = hk.dynamic_unroll(lstm, (inputs, s.end > 0), lstm.initial_state(None), reverse=True)
         error = hk.Linear(1, with_bias=False, name="error")(h)[:, 0]
         return jnp.mean(s.acted * error)
 

@@ -1,4 +1,4 @@
-"""Online classification: see an example, name its class, be told the label.
+"""Online classification: see an example, name its class, receive the label.
 
 A task is a few classes out of a data set, in an order in which the outputs stand for them, and a
 view of the inputs: as they are, permuted, or projected at random. An observation is the image x_t
@@ -164,7 +164,7 @@ def classification(
         outputs: B, at least `ways` (the default); outputs beyond stand for no class.
         view: `plain`, all inputs in their places; `permuted`, in an order drawn for the lifetime;
             `projected`, by a Gaussian matrix drawn for the lifetime.
-        labels: whether the labels are told; without them nothing can be learned (the control).
+        labels: whether it receives them; without them nothing can be learned (the control).
 
     Returns:
         The environment. Its observations have inputs + outputs entries.

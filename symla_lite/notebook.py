@@ -1,6 +1,6 @@
 """Where a notebook runs: on which device, what a study costs there, and where its records are kept.
 
-The first cell of each chapter calls `ready`. It is the one cell that a reader runs again when a
+The first cell of each chapter calls `setup`. It is the one cell that a reader runs again when a
 machine was taken away in the middle of a run.
 """
 
@@ -21,7 +21,7 @@ COMPILING = 15.0
 """Seconds that a training and its tests take before their first step."""
 
 
-def ready(
+def setup(
     study: str | None = None, rerun: str | None = None, memory: Positive | None = None
 ) -> None:
     """Says where this notebook runs and, for a chapter about a study, what each scale costs here.
@@ -67,7 +67,7 @@ TF32 = (
 
 
 def takes_tf32(device: jax.Device) -> bool:
-    """Whether a device is a GPU that multiplies matrices in TF32 unless it is told otherwise: of
+    """Whether a device is a GPU that multiplies matrices in TF32 unless it is set otherwise: of
     compute capability 8.0 or newer."""
     return device.platform == "gpu" and float(getattr(device, "compute_capability", 0)) >= 8
 
@@ -160,7 +160,8 @@ def cost_in_words(study: Study) -> str:
     kind = jax.devices()[0].device_kind
     here = costs(study, kind, jobs())
     if here:
-        where = f"{jobs()} CPU cores" if kind == "cpu" else kind
+        cores = jobs()
+        where = f"{cores} CPU core{'s' * (cores > 1)}" if kind == "cpu" else kind
         return f"{study.name} on {where}, about: {listed(here)}."
     on_cpu = listed(costs(study, "cpu", 2))
     if not on_cpu:

@@ -12,7 +12,7 @@ import pytest
 
 matplotlib.use("agg")
 
-from symla_lite import checkpoint, figures
+from symla_lite import checkpoint, figures, studies
 from symla_lite.claims import CLAIMS
 from symla_lite.learner import Learner
 from symla_lite.studies import results
@@ -135,3 +135,36 @@ def test_chapter_11_is_not_built_from_a_record_that_makes_its_text_false(data, m
     change(path, worse)
     with pytest.raises(AssertionError):
         shown(page, monkeypatch, TO_AND_FRO=TO_AND_FRO)
+
+
+@pytest.mark.parametrize(
+    ("training", "test"), [("maml-biased", "swapped"), ("lpg-biased", "original_without_reward")]
+)
+def test_chapter_12_is_not_built_from_records_that_make_its_text_false(
+    data, monkeypatch, training, test
+):
+    folder = data("systems_biased")
+    page = cells("12_table_1.md", section="In distribution, and changed")
+    study = studies.named("systems_biased")
+    symmetric = {"reinforce", "actor-critic", "metagenrl", "lpg", "symla"}
+    learners = [run.learner for run in study.scale("standard").trainings[:-1]]
+
+    def build():
+        names = {
+            "of_biased": study,
+            "orders": results.load(study),
+            "SYSTEMS": {learner.name: learner for learner in learners},
+            "WORLDS": ("original", "swapped"),
+            "RULES": {rule: rule for rule in ("index", "ucb", "thompson", "win_stay", "random")},
+            "holds": {learner.name: learner.name in symmetric for learner in learners},
+        }
+        return shown(page, monkeypatch, **names)
+
+    build()
+
+    def less(arrays):
+        arrays[f"{test}/blocks"] = arrays[f"{test}/blocks"] - np.float32(1)
+
+    change(folder / f"{training}-1.safetensors", less)
+    with pytest.raises(AssertionError):
+        build()

@@ -180,7 +180,7 @@ def test_a_mixture_whose_shares_do_not_fit_is_refused():
 
 def test_more_memory_holds_more_pairs_and_never_more_than_there_are():
     outer = Outer(ES(256, 0.1), learning_rate=0.1, steps=1, length=100, lifetimes=16)
-    budgets = [*np.geomspace(0.007, 1, 30), 1e6]
+    budgets = [*np.geomspace(0.008, 1, 30), 1e6]
     pairs = [pairs_at_once(symla(), independent_arms(4), outer, m) for m in budgets]
     assert pairs == sorted(pairs) and len(set(pairs)) > 5
     assert min(pairs) >= 1 and pairs[-1] == outer.es.pairs

@@ -355,7 +355,7 @@ def test_members_that_do_the_same_leave_theta_finite():
         (lambda: vsml.message(3, jnp.zeros(2), jnp.zeros(1)), "give an array .A."),
         (lambda: vsml.message(3, jnp.zeros((2, 2))), "give an array .A."),
         (lambda: vsml.lstm_theta(KEY, 6, 0, 3, 1.0), "hidden=0"),
-        (lambda: vsml.lstm_theta(KEY, 0, 4, 3, 1.0), "heard=0"),
+        (lambda: vsml.lstm_theta(KEY, 0, 4, 3, 1.0), "inputs=0"),
         (lambda: vsml.backprop_states([jnp.zeros(3)]), "layer 1 have shape"),
         (lambda: vsml.backprop_cell(0.1, "sine"), "nonlinearity='sine'"),
         (lambda: vsml.textbook(vsml.backprop_cell(0.1), "max"), "reduce='max'"),

@@ -130,20 +130,31 @@ def standard() -> Scale:
 
 
 def night() -> Scale:
-    """A night of two CPU cores: the curriculum goes on from that of `standard`, with few members,
+    """Some hours of one CPU core: the curriculum goes on from that of `standard`, with few members,
     one lifetime for each, and fitness shaped by the differences within pairs, which makes more of
     every step in an environment."""
     small = outer(64, 0.02, steps=8000, length=300, lifetimes=1, shaping="differences")
-    both = outer(128, 0.02, steps=6000, length=300, lifetimes=1, shaping="differences")
     return Scale(
         trainings=(
             *(dataclasses.replace(step, tested=False) for step in bandits_first()),
             Training("symla-hearts_2", symla(), ORIGINAL["hearts_2"], small, "symla-linear_4"),
-            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_2"),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,
         test_length=STEPS,
+    )
+
+
+def next_night() -> Scale:
+    """Some hours more, after `night`: one theta is meta-trained on two grids at once."""
+    before = night()
+    both = outer(128, 0.02, steps=6000, length=300, lifetimes=1, shaping="differences")
+    return dataclasses.replace(
+        before,
+        trainings=(
+            *(dataclasses.replace(step, tested=False) for step in before.trainings),
+            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_2"),
+        ),
     )
 
 
@@ -200,6 +211,7 @@ TASK_STUDY = Study(
         "standard": standard(),
         "paper": paper(),
         "night": night(),
+        "next_night": next_night(),
         "gpu": gpu(),
     },
 )

@@ -505,7 +505,7 @@ def build(path: Path, out: Path, package: Path, variant: str = "") -> None:
     write_zip(target / f"{master.name}-autograder.zip", inside)
 
 
-GRADER = ("apart.py", "worker.py", "jail.py")
+GRADER = ("apart.py", "worker.py", "jail.py", "seccomp.py")
 """The files of this folder that are the grader's alone."""
 
 

@@ -35,7 +35,7 @@ from functools import lru_cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PROGRAM = ("worker.py", "observe.py")
+PROGRAM = ("worker.py", "observe.py", "seccomp.py")
 PASSED_ON = ("LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import io
 import json
 import os
@@ -33,116 +32,7 @@ import apart
 import build
 import grade
 import guide
-
-TRICKS = {
-    "constants": (
-        "Every function returns zero.",
-        "def lifetime(*args):\n    return 0.0\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "echo": (
-        "Every function returns what it was given.",
-        "def lifetime(*args):\n    return args[0]\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "shapes": (
-        "Every function returns zeros of the right shape.",
-        "def heard(x):\n    return np.zeros(len(x['o']) + len(x['a']) + 2)\n\n\n"
-        "def lstm(theta, h, c, x):\n    return 0 * h, 0 * c\n\n\n"
-        "def step(theta, state, x):\n    return 0 * theta['v'], state\n\n\n"
-        "def lifetime(theta, told):\n    return np.zeros((len(told['r']), len(theta['v'])))\n\n\n"
-        "def count(A, B, N):\n    return 0\n\n\n"
-        "def one_more_action(N):\n    return 0\n\n\n"
-        "def moved(theta, rho, rho_out):\n    return theta\n\n\n"
-        "def deaf(theta, A, B):\n    return theta",
-    ),
-    "equal to all": (
-        "An object that claims to equal whatever it is compared with.",
-        "class Equal:\n    shape = ()\n    __eq__ = lambda self, other: True\n"
-        "    __array__ = lambda self, *a, **k: np.array(self, object)\n\n\n"
-        "def lifetime(*args):\n    return Equal()\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "other checks": (
-        "The checks are replaced from within the notebook.",
-        "import checks\n\nchecks.close = checks.all_close = checks.apart = lambda *a, **k: None",
-    ),
-    "other NumPy": (
-        "NumPy is bent so that all differences are zero.",
-        "np.abs = np.isfinite = np.asarray = lambda x, *a: np.zeros(1)",
-    ),
-    "call stack": (
-        "The expected numbers are looked up in the caller's frame.",
-        "import sys\n\n\ndef lifetime(*args):\n    return sys._getframe(1).f_locals['wanted']\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "attribute getter": (
-        "A library's own functions lead to the files of the solutions.",
-        "import matplotlib.cbook\n\n"
-        "found = matplotlib.cbook.operator.attrgetter('__globals__')(matplotlib.cbook.flatten)\n"
-        "found = found['__builtins__']\n"
-        "found = found['__import__'] if isinstance(found, dict) else found.__import__\n"
-        "os, json = found('os'), found('json')\n"
-        "for folder, _, names in os.walk('/'):\n"
-        "    for name in names:\n"
-        "        if name == '02_metarnn-solution.ipynb':\n"
-        "            for cell in json.load(open(os.path.join(folder, name)))['cells']:\n"
-        "                if cell['cell_type'] == 'code':\n"
-        "                    exec(''.join(cell['source']), globals())",
-    ),
-    "path that is known": (
-        "The solution is read from where it is.",
-        "import io, json\nimport numpy as np\n"
-        "cells = json.loads(bytes(np.fromfile(SOLUTION, np.uint8)))['cells']\n"
-        "exec('\\n'.join(''.join(c['source']) for c in cells if 'def ' in ''.join(c['source'])))",
-    ),
-    "removed file": (
-        "A file is deleted.",
-        "os = np._globals.enum.bltns.__import__('os')\nos.remove(CANARY)",
-    ),
-    "written file": ("A file is changed.", "open(CANARY, 'w').write('mine')"),
-    "fork": ("Another process is started.", "import os\n\nwhile True:\n    os.fork()"),
-    "program": ("A program is started.", "import subprocess\n\nsubprocess.run(['touch', CANARY])"),
-    "socket": (
-        "A socket is opened.",
-        "import _socket\n\n_socket.socket().connect(('1.1.1.1', 53))",
-    ),
-    "killed grader": (
-        "The grader and all else are killed.",
-        "import os\n\nos.kill(os.getppid(), 9)\n"
-        "for number in range(2, 100_000):\n    os.kill(number, 9)",
-    ),
-    "C library": (
-        "The C library is called.",
-        "import ctypes\n\nctypes.CDLL(None).kill(-1, 9)",
-    ),
-    "wire": (
-        "Nonsense is written to the grader.",
-        "import os\n\nfor number in range(3, 250):\n    try:\n"
-        "        os.write(number, bytes(8) + b'x' * 1000)\n    except OSError:\n        pass",
-    ),
-    "memory": ("All memory is taken.", "hog = []\nwhile True:\n    hog.append(np.ones(10**8))"),
-    "disk": (
-        "The disk is filled.",
-        "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(10**7))",
-    ),
-    "end": ("The process ends itself.", "import os\n\nos._exit(0)"),
-    "other files": (
-        "The submission brings tests, checks and settings of its own.",
-        "",
-    ),
-}
-"""Ways to points without an answer, each a cell below the notebook as it was handed out."""
-
-FORGED = {
-    "checks.py": "from unittest.mock import Mock\n\nfail = close = all_close = apart = Mock()\n",
-    "apart.py": "class Plugin:\n    pass\n",
-    "grading.json": '{"names": [], "files": [], "given": [], "imports": [], "seconds": 1}\n',
-    "numpy.py": "abs = asarray = None\n",
-    "sitecustomize.py": "raise SystemExit\n",
-    ".OTTER_LOG": "",
-}
-"""What `other files` brings."""
+import thefts
 
 
 class Case(NamedTuple):
@@ -156,11 +46,9 @@ class Case(NamedTuple):
     full: int
 
 
-def with_cell(notebook: dict, source: str) -> str:
-    """The text of the notebook with one more cell at its end."""
-    made = copy.deepcopy(notebook)
-    made["cells"].append(alter.cell(source))
-    return json.dumps(made)
+def with_cell(notebook: dict, *sources: str) -> str:
+    """The text of the notebook with one more cell at its end, or several."""
+    return json.dumps(notebook | {"cells": [*notebook["cells"], *map(alter.cell, sources)]})
 
 
 def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[Case]:
@@ -181,11 +69,14 @@ def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[C
     if master.name == "02_metarnn":
         secret = folder / f"{master.name}-solution.ipynb"
         where = f"CANARY, SOLUTION = {str(canary)!r}, {str(secret)!r}\n"
-        for name, (_, source) in TRICKS.items():
-            text, files = with_cell(handed_out, where + source), {}
-            if name == "other files":
-                text, files = json.dumps(handed_out), FORGED
-            made.append(Case(master.name, f"trick: {name}", text, files, nothing, total))
+        for name, cells in thefts.TRICKS.items():
+            text = with_cell(handed_out, where + cells[0], *cells[1:])
+            made.append(Case(master.name, f"trick: {name}", text, {}, nothing, total))
+        text = json.dumps(handed_out)
+        made.append(Case(master.name, "trick: other files", text, thefts.FORGED, nothing, total))
+        text = with_cell(handed_out, thefts.TAKE, "take(open('mine.json').read())")
+        mine = {"mine.json": json.dumps(solution)}
+        made.append(Case(master.name, "the same with a file of its own", text, mine, full, total))
     return made
 
 

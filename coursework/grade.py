@@ -551,6 +551,7 @@ def keep_what_is_compiled(out: Path) -> None:
     """Has jax keep what the tests compile, from one grading to the next. Answers have no access."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(out / "compiled")}
     cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    cache |= {"XLA_FLAGS": jail.COMPILED_ONCE}
     for name, value in cache.items():
         os.environ.setdefault(name, value)
 

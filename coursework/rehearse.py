@@ -20,6 +20,7 @@ import build
 import check
 import grade
 import guide
+import thefts
 
 FILE = build.HERE / "class.json"
 
@@ -54,7 +55,7 @@ def class_of(name: str, out: Path, folder: Path) -> int:
     for wrong in guide.wrong_answers(name):
         files[f"{wrong.name}.ipynb"] = check.with_cell(solved, wrong.source).encode()
     for trick in ("attribute getter", "fork", "killed grader", "memory"):
-        files[f"{trick}.ipynb"] = check.with_cell(solved, check.TRICKS[trick][1]).encode()
+        files[f"{trick}.ipynb"] = check.with_cell(solved, *thefts.TRICKS[trick]).encode()
     files["loop.ipynb"] = check.with_cell(solved, "while True:\n    pass").encode()
     for seed in range(30 - len(files)):
         made, _ = alter.altered(solved, alter.solutions(solved, given), seed)

@@ -40,7 +40,7 @@ PASSED_ON = ("LANG", "LD_LIBRARY_PATH", "XLA_FLAGS", "JAX_PLATFORMS")
 """What the worker sees of the environment."""
 
 COMPILED_ONCE = "--xla_backend_optimization_level=1"
-"""XLA's flag for what is compiled often and run seldom: a quarter of the time, and hardly slower."""
+"""XLA's flag for what is compiled often and run seldom: a quarter of the time, as fast later."""
 
 MEMORY, ADDRESSES = 2 * 2**30, 16 * 2**30
 """Bytes of data, and of addresses, of which jax reserves several times what it uses."""

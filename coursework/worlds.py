@@ -52,27 +52,25 @@ def play(theta: np.ndarray, place: Place, p: np.ndarray, draws: np.ndarray) -> n
         The probability of a payout at each pull, [n, l, PULLS].
     """
     t, (n, lives, B) = parts(theta), p.shape
-    c = np.zeros((n, lives, B, N))
-    W, u = t["W"][:, None], t["u"][:, None].copy()
-    u[..., 2 * N : 3 * N] += 1  # the forget gate's bias
-    F, f, G, g = (t[name][:, None] for name in "FfGg")
-    x = np.zeros((n, lives, B, 2 * M + 2 + N))  # m_bwd, m_fwd, a, r and h of every cell
-    found = np.empty((n, lives, PULLS))
+    W, u, F, f, G, g = (t[name] for name in "WuFfGg")
+    u = u + np.repeat([0, 0, 1, 0], N)  # the forget gate's bias
+    of_all = np.zeros((n, lives * B, 2 * M + 2 + N))  # m_bwd, m_fwd, a, r and h of every cell
+    x = of_all.reshape(n, lives, B, -1)  # the same numbers
+    c, found = np.zeros((n, lives * B, N)), np.empty((n, lives, PULLS))
     for pull in range(PULLS):
-        z = x @ W
-        z += u
+        z = of_all @ W + u
         gates = sigmoid(z)
         c = gates[..., 2 * N : 3 * N] * c + gates[..., :N] * np.tanh(z[..., N : 2 * N])
         h = gates[..., 3 * N :] * np.tanh(c)
-        m_fwd = h @ F + f
+        m_fwd = (h @ F + f).reshape(n, lives, B, M)
         logits = place(m_fwd[..., 0], t["q"])
         second = draws[:, :, pull, 0] >= sigmoid(logits[..., 0] - logits[..., 1])
         found[:, :, pull] = np.where(second, p[..., 1], p[..., 0])
-        x[..., :M] = (h.sum(axis=2, keepdims=True) / B) @ G + g
-        x[..., M : 2 * M] = m_fwd
+        m_bwd = (h @ G + g).reshape(n, lives, B, M).sum(axis=2) / B
+        x[..., :M], x[..., M : 2 * M] = m_bwd[:, :, None], m_fwd
         x[..., 0, 2 * M], x[..., 1, 2 * M] = ~second, second
         x[..., 2 * M + 1] = (draws[:, :, pull, 1] < found[:, :, pull])[..., None]
-        x[..., 2 * M + 2 :] = h
+        of_all[..., 2 * M + 2 :] = h
     return found
 
 

@@ -294,8 +294,8 @@ def only_functions(one: dict) -> bool:
 def old(one: dict) -> dict:
     """A cell as format 3 has it."""
     if one["cell_type"] != "code":
-        return {"cell_type": "markdown", "source": one["source"]}
-    return {"cell_type": "code", "input": one["source"], "language": "python", "outputs": []}
+        return {"cell_type": "markdown", "source": text_of(one)}
+    return {"cell_type": "code", "input": text_of(one), "language": "python", "outputs": []}
 
 
 HARMS = {

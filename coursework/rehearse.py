@@ -42,7 +42,16 @@ def broken(solved: dict, other: dict) -> dict[str, bytes]:
         "wide.ipynb": text.encode("utf-16"),
         "untyped.ipynb": json.dumps(no_type).encode(),
         "archive.zip": b"PK\x03\x04 and nothing else",
+        "folder.ipynb/notes.txt": b"a folder, called like a notebook",
+        "Žofie O'Neill (2).ipynb": json.dumps(worksheets(solved)).encode(),
+        "one/work.ipynb": text.encode(),
+        "two/work.ipynb": text.encode(),
     }
+
+
+def worksheets(solved: dict) -> dict:
+    """A notebook in format 3, without metadata."""
+    return {"nbformat": 3, "worksheets": [{"cells": [*map(alter.old, solved["cells"])]}]}
 
 
 def class_of(name: str, out: Path, folder: Path) -> int:
@@ -54,13 +63,14 @@ def class_of(name: str, out: Path, folder: Path) -> int:
     files = broken(solved, json.loads(other.read_text("utf-8")))
     for wrong in guide.wrong_answers(name):
         files[f"{wrong.name}.ipynb"] = check.with_cell(solved, wrong.source).encode()
-    for trick in ("attribute getter", "fork", "killed grader", "memory"):
+    for trick in ("attribute getter", "killed grader", "memory"):
         files[f"{trick}.ipynb"] = check.with_cell(solved, *thefts.TRICKS[trick]).encode()
     files["loop.ipynb"] = check.with_cell(solved, "while True:\n    pass").encode()
     for seed in range(30 - len(files)):
         made, _ = alter.altered(solved, alter.solutions(solved, given), seed)
         files[f"student-{seed:02d}.ipynb"] = json.dumps(made).encode()
     for file, content in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(content)
     return len(files)
 

@@ -44,9 +44,57 @@ class Case(NamedTuple):
     assignment: str
     answer: str
     notebook: str
-    files: dict[str, str]
+    files: dict[str, str | bytes]
     wanted: dict[str, float | tuple[float, ...]]
     full: int
+    said: str = ""
+    """What its feedback says among other things."""
+
+
+THETA = """\
+track, claims = "symmetry", {"inputs": False, "actions": True}
+
+
+def step(theta, h, x):
+    h = h + theta["w"][0] * (jnp.arange(1, 1 + x.o.size) * x.o).sum() + x.r
+    return theta["w"][1] * h * x.a, h
+
+
+def init_theta(key, sizes):
+    return {"w": jnp.ones(2)}
+
+
+learner = Learner("places", {}, init_theta, lambda *_: jnp.zeros(()), step)
+meta_parameters = handed_in()
+
+
+def run(name, seed):
+    noise = np.random.default_rng([seed, len(name)]).normal()
+    return float(handed_in()["w"][0] + noise)
+
+
+results = {name: [run(name, n) for n in range(3)] for name in ("mine", "random", "without reward")}
+"""
+"""A project of Assignment 6 whose meta-parameters come in a file."""
+
+
+def thetas() -> dict[str, tuple[dict[str, bytes], str]]:
+    """Files that are handed in beside such a project, and what its feedback says of them."""
+    import numpy as np
+
+    def saved(**arrays):
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return {"theta.npz": file.getvalue()}
+
+    return {
+        "theta, right": (saved(w=np.array([0.5, 2])), ""),
+        "theta of another learner": (saved(kernel=np.ones((3, 2))), "those of another learner"),
+        "theta, not a number": (saved(w=np.array([np.nan, 2])), "not all of w are finite numbers"),
+        "theta, missing": ({"notes.csv": b"1,2\n"}, "There is no theta.npz beside the notebook"),
+        "theta, pickled": (saved(w=np.array([{}], object)), "theta.npz holds no arrays of numbers"),
+        "theta, broken": ({"theta.npz": b"PK\3\4 and no more"}, "holds no arrays of numbers"),
+    }
 
 
 def with_cell(notebook: dict, *sources: str) -> str:
@@ -69,6 +117,12 @@ def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[C
     for wrong in guide.wrong_answers(master.name) if not variant else []:
         text = with_cell(solution, wrong.source)
         made.append(Case(master.name, wrong.name, text, {}, full | wrong.scores, total))
+    if master.name == "06_project" and not variant:
+        text = with_cell(handed_out, THETA)
+        for name, (files, said) in thetas().items():
+            made.append(
+                Case(master.name, name, text, files, nothing if said else full, total, said)
+            )
     if master.name == "02_metarnn":
         secret = folder / f"{master.name}-solution.ipynb"
         where = f"CANARY, SOLUTION = {str(canary)!r}, {str(secret)!r}\n"
@@ -90,19 +144,26 @@ def write(case: Case, folder: Path) -> Path:
     if case.files:
         together = {f"{case.assignment}.ipynb": case.notebook} | case.files
         path = path.with_suffix(".zip")
-        build.write_zip(path, {name: x.encode() for name, x in together.items()})
+        contents = {x: y if isinstance(y, bytes) else y.encode() for x, y in together.items()}
+        build.write_zip(path, contents)
     return path
 
 
 def graded(all_cases: list[Case], out: Path, folder: Path, jobs: int) -> Iterator[tuple]:
-    """Each case with what it earned by question, or why it was not graded, and seconds."""
+    """Each case with what it earned by question, or what is wrong with it, and seconds."""
     package = grade.Package(
         out / all_cases[0].assignment / f"{all_cases[0].assignment}-autograder.zip"
     )
     paths = [write(case, folder) for case in all_cases]
     found = grade.grade_all(paths, package, jobs)
     for case, (_, result, seconds) in zip(all_cases, found):
-        yield case, result.scores if isinstance(result, grade.Graded) else str(result), seconds
+        text = grade.feedback(case.answer, package, result)
+        if not isinstance(result, grade.Graded):
+            yield case, str(result), seconds
+        elif case.said not in text:
+            yield case, f"it is not said that {case.said}: {text}", seconds
+        else:
+            yield case, result.scores, seconds
 
 
 def by_otter(name: str, out: Path) -> float:

@@ -242,7 +242,7 @@ STOPPED = re.compile(
 )
 """Events at which an answer is stopped: other processes, other machines, and memory by address."""
 
-HOOKLESS = {"_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi"}
+HOOKLESS = {"_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi", "_ctypes"}
 """Modules that lead to a Python without this one's audit hook, or into its memory."""
 
 CHANGES = set(
@@ -287,6 +287,8 @@ def fence(folder: str) -> None:
             raise PermissionError("An answer may not change files.")
 
     seccomp.shut()
+    for name in HOOKLESS | {"ctypes"}:
+        sys.modules[name] = None  # type: ignore[assignment]
     sys.addaudithook(guard)
 
 

@@ -672,7 +672,10 @@ def test_each_known_theft_fails_and_touches_nothing(answers, tmp_path):
         head, *each, "def left():\n    return 'stolen' in globals() or 'heard' in globals()"
     )
     assert one.stand_in("left")() is False
-    assert len(one.trouble) == len(each) - 1, one.trouble  # gc.get_objects finds nothing
+    failed = {int(number) for said in one.trouble for number in re.findall(r"cell (\d+)", said)}
+    silent = [source for number, source in enumerate(each, start=2) if number not in failed]
+    nothing_there = ("linecache", "gc.get_objects")  # they find nothing, and say nothing
+    assert all(any(x in source for x in nothing_there) for source in silent), silent
     assert canary.read_text() == "kept" and len(list(tmp_path.iterdir())) == 2
     scope: dict = {}
     exec(f"{thefts.TAKE}\ntake({secret.read_text()!r})", scope)

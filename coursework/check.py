@@ -284,6 +284,20 @@ def altered_and_spoiled(
     return count, spoiled, wrong
 
 
+def public_share(name: str, variant: str) -> float:
+    """The share of a variant's points by checks that the public solution earns."""
+    made = build.read(build.HERE / f"{name}.md", variant)
+    public = "\n\n".join(build.read(build.HERE / f"{name}.md").code("solution"))
+    sources = [*made.code("given", "instruments"), public]
+    cells = [{"name": f"cell {n}", "source": x} for n, x in enumerate(sources)]
+    keep = remembered() if name.startswith("05") else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory() as here, contextlib.chdir(here), keep:
+        with contextlib.redirect_stdout(io.StringIO()):
+            scope = alter.defined(cells)
+        points = sum(points for _, points, _ in made.checks)
+        return sum(earned(made, scope).values()) / points
+
+
 def earns(wanted: float | tuple[float, ...], found: float | None) -> bool:
     """Whether a question earned what it should, or one of what it may."""
     return found in wanted if isinstance(wanted, tuple) else found == wanted
@@ -374,6 +388,12 @@ def main() -> int:
             for master in heavy_first
         ]
         marked = [future.result() for future in running]
+        if given.variant:
+            names = [master.name for master in heavy_first]
+            shares = pool.map(public_share, names, itertools.repeat(given.variant))
+            for name, share in zip(names, shares):
+                bad += share >= 0.25
+                print(f"{name}: the public solution earns {share:.0%} under {given.variant}.")
     wrong = [said for *_, each in marked for said in each]
     bad += len(wrong)
     print(*wrong, sep="\n", end="\n" if wrong else "")

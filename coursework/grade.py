@@ -387,7 +387,10 @@ class Book:
         self.rows: dict[str, dict[str, str]] = {}
         if self.file.exists():
             with self.file.open(encoding="utf-8-sig", newline="") as file:
-                self.rows = {row["submission"]: row for row in csv.DictReader(file)}
+                head = file.readline()  # a spreadsheet may have saved it with semicolons
+                file.seek(0)
+                rows = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+                self.rows = {row["submission"]: row for row in rows}
 
     def columns(self) -> list[str]:
         tested = list(self.package.tests)
@@ -437,8 +440,9 @@ class Book:
             if row.get("graded") != "yes":
                 continue
             points = [row.get("by checks"), *(x for key, x in row.items() if "(reader" in key)]
+            row["total"] = ""  # where a reader wrote what is no number
             with suppress(ValueError):
-                row["total"] = f"{sum(float(x) for x in points if x):g}"
+                row["total"] = f"{sum(float(x.replace(',', '.')) for x in points if x):g}"
         with self.file.open("w", encoding="utf-8", errors="replace", newline="") as file:
             made = csv.DictWriter(file, self.columns(), restval="", extrasaction="ignore")
             made.writeheader()

@@ -7,6 +7,7 @@ same answers, and those of the assignments that train, through Otter and the aut
 from __future__ import annotations
 
 import ast
+import csv
 import json
 import os
 import random
@@ -414,6 +415,35 @@ def test_every_submission_of_a_folder_is_found_and_has_a_name_of_its_own(tmp_pat
     assert grade.found_in([tmp_path / "x"]) == [tmp_path / "x"]
 
 
+def test_two_assignments_in_one_folder_keep_apart_and_a_newer_zip_file_is_taken(
+    tmp_path, monkeypatch
+):
+    def hand_out(name, mark):
+        source = f"def grader(name):\n    return name, {mark!r}\n"
+        packed = {f"{name}/{name}_files/checks.py": source.encode(), f"{name}/{name}.ipynb": b""}
+        build.write_zip(tmp_path / f"{name}.zip", packed)
+
+    def found(name):
+        scope: dict = {}
+        exec(build.SETUP.format(name=name), scope)
+        return scope["grader"]
+
+    for module in ("checks", "rules", "observe"):
+        monkeypatch.setitem(sys.modules, module, sys.modules[module])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="put 01_a.zip beside this notebook"):
+        found("01_a")
+    hand_out("01_a", "one")
+    hand_out("02_b", "two")
+    assert [found(name) for name in ("01_a", "02_b", "01_a")] == [
+        ("01_a", "one"), ("02_b", "two"), ("01_a", "one")
+    ]  # fmt: skip
+    hand_out("01_a", "reissued")
+    assert found("01_a") == ("01_a", "reissued")
+
+
 def test_what_cannot_be_written_or_shown_does_not_stop_a_class(tmp_path):
     package = object.__new__(grade.Package)
     package.settings = {"name": "x", "manual": {"q1": 4}, "headings": {"## Question 1: text": "q1"}}
@@ -460,7 +490,14 @@ def test_a_class_book_keeps_a_readers_points_and_adds_them_up(tmp_path):
     again = grade.Book(tmp_path / "results", package)
     assert not again.is_new("ann", path) and again.is_new("ben", path)
     again.write()
-    assert "ann,yes,2,2,3.5,5.5" in again.file.read_text()
+    text = again.file.read_text()
+    assert "ann,yes,2,2,3.5,5.5" in text
+    lines = [[x.replace("3.5", "4,5") for x in row] for row in csv.reader(text.splitlines())]
+    with again.file.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(lines)
+    spreadsheet = grade.Book(tmp_path / "results", package)
+    spreadsheet.write()
+    assert 'ann,yes,2,2,"4,5",6.5' in spreadsheet.file.read_text()
 
 
 @pytest.mark.parametrize("name", QUICK)

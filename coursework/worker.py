@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import codeop
+import ctypes
 import importlib
 import importlib.abc
 import json
@@ -287,8 +288,11 @@ def fence(folder: str) -> None:
             raise PermissionError("An answer may not change files.")
 
     seccomp.shut()
-    for name in HOOKLESS | {"ctypes"}:
-        sys.modules[name] = None  # type: ignore[assignment]
+    import _ctypes  # which libraries need; all but these of its functions tell the hook
+
+    for name in ("memmove", "memset"):
+        delattr(_ctypes, f"_{name}_addr")
+        setattr(ctypes, name, None)
     sys.addaudithook(guard)
 
 

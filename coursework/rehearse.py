@@ -8,6 +8,7 @@ for the solutions: whatever a class hands in.
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -23,6 +24,9 @@ import guide
 import thefts
 
 FILE = build.HERE / "class.json"
+
+RIGHT = ("student-", "mark", "wide", "untyped", "one-", "two", "Žofie")
+"""How the names of submissions begin that earn everything."""
 
 
 def broken(solved: dict, other: dict) -> dict[str, bytes]:
@@ -44,7 +48,7 @@ def broken(solved: dict, other: dict) -> dict[str, bytes]:
         "archive.zip": b"PK\x03\x04 and nothing else",
         "folder.ipynb/notes.txt": b"a folder, called like a notebook",
         "Žofie O'Neill (2).ipynb": json.dumps(worksheets(solved)).encode(),
-        "one/work.ipynb": text.encode(),
+        "one-and-only/work.ipynb": text.encode(),
         "two/work.ipynb": text.encode(),
     }
 
@@ -86,8 +90,14 @@ def main() -> None:
             subprocess.run([*command, "--results", results], check=False)
             minutes = (time.monotonic() - began) / 60
             pages = len(list(Path(results, "feedback").glob("*.md")))
-            print((Path(results) / "scores.csv").read_text("utf-8"))
+            scores = (Path(results) / "scores.csv").read_text("utf-8")
+            print(scores)
             assert pages == count, f"{pages} pages of feedback for {count} submissions"
+            master = build.read(build.HERE / f"{name}.md")
+            full = sum(public + hidden for public, hidden, _ in master.split.values())
+            for row in csv.DictReader(scores.splitlines()):
+                if row["submission"].startswith(RIGHT):
+                    assert float(row["by checks"] or 0) == full, row
         row = {"assignment": name, "submissions": count, "minutes": round(minutes, 1)}
         rows = [x for x in rows if x["assignment"] != name] + [row | {"cores": grade.cores()}]
     FILE.write_text(json.dumps(rows, indent=1) + "\n")

@@ -217,24 +217,24 @@ def grade(path: Path, package: Package) -> Graded:
 
 
 def run_tests(question: str, source: str, scope: dict[str, Any]) -> Iterator[Result]:
-    """Runs a test file of Otter's, its functions called with what stands under their names."""
-    from otter.test_files import test_case
-
+    """Runs a test file of Otter's, its functions called with what stands under their names; the
+    declarations of tests are our own, as Otter takes seconds to import."""
+    checks = importlib.import_module("checks")
     made: dict[str, Any] = {}
+    source = source.replace("from otter.test_files import", "from checks import")
     exec(compile(source, question, "exec"), made)
     for test in made.values():
-        if not isinstance(test, test_case):
+        if not isinstance(test, checks.test_case):
             continue
         message = ""
         try:
-            test.call_func(scope)
+            test.function(*(scope.get(name) for name in test.names))
         except Exception as error:
             name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
             name = "" if isinstance(error, apart.AnswerError) else name
             message = f"{name}{error}"
         points = 0 if message else test.points
-        title = test.test_func.__name__.removeprefix("test_").replace("_", " ")
-        yield Result(question, title, points, test.points, test.hidden, message)
+        yield Result(question, test.title, points, test.points, test.hidden, message)
 
 
 # A class.

@@ -21,7 +21,7 @@ NAME ?= bandits
 SCALE ?= quick
 
 .DELETE_ON_ERROR:
-.PHONY: help book test verify test-browser test-colab pdf study coursework notebooks lint format lock address clean
+.PHONY: help book test matrix verify test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ test-browser: $(READY)  ## open every page of the built book in a Chromium witho
 
 test-colab: $(READY)  ## run each notebook as Colab would, from nothing (NOTEBOOKS="01_backprop ..." only those)
 	@$(BIN)/python book/_tools/colab.py $(NOTEBOOKS)
+
+matrix: $(READY)  ## run the core tests on every Python found, with Colab's jax and the newest (ARGS="--pythons 3.13")
+	@$(BIN)/python tests/matrix.py $(ARGS)
 
 verify: $(READY)  ## compute every verdict again from data/ and test a sample of recorded thetas again
 	@$(BIN)/python -m symla_lite.verify $(ARGS)

@@ -28,7 +28,7 @@ from symla_lite import studies
 from symla_lite.__main__ import answer
 from symla_lite.learner import Theta
 from symla_lite.lifetime import live
-from symla_lite.meta_training import said_beforehand
+from symla_lite.meta_training import memory_in_words
 from symla_lite.studies import results
 from symla_lite.studies.run import record_path, run_training
 from symla_lite.studies.study import Training
@@ -106,7 +106,7 @@ def train(out: Path, memory: float, runs: Sequence[tuple[str, str, str, int]] = 
         training = study.scale(scale).training(training_name)
         path = record_path(out, study, scale, training_name, seed)
         if not path.exists():
-            print(said_beforehand(training.learner, training.environment, training.outer, memory))
+            print(memory_in_words(training.learner, training.environment, training.outer, memory))
             run_training(study, scale, training_name, seed, out, 0, memory)
         print(f"Recorded in {path}.", flush=True)
 

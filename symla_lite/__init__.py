@@ -12,11 +12,21 @@ A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforc
 - `lifetime`: the inner loop; `evolution`: the outer loop's gradient;
 - `meta_training`, `meta_testing`: Algorithm 1, and what it is worth afterwards;
 - `studies`: the paper's experiments, declared as data;
-- `figures`, `explorers`: what the book shows; `here`: where its notebooks run;
+- `figures`, `explorers`: what the book shows; `notebook`: where its notebooks run;
 - `machine`: the cores, and the programs that were compiled for them.
 """
 
-from symla_lite import machine
+import sys
 
-machine.keep_compiled()
+from symla_lite import machine, stop, supported
+
+if sys.argv[:1] == ["-m"] and "symla_lite" in sys.orig_argv:
+    stop.listen()  # the command line does, before what is imported below takes seconds
+supported.check()
+machine.keep_compiled()  # before JAX is imported
+
+from symla_lite import checks  # noqa: E402
+
+checks.hold_to_signatures(__name__)
+checks.put_doors(vars(stop), stop.__name__)
 __version__ = "0.1.0"

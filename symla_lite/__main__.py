@@ -5,26 +5,65 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from symla_lite import devices, environments, here, studies
+from symla_lite import devices, environments, notebook, stop, studies
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner
-from symla_lite.meta_training import Outer, meta_train, needs, said_beforehand
+from symla_lite.meta_training import (
+    NON_FINITE,
+    Outer,
+    memory_in_words,
+    meta_train,
+    needs,
+    without_fitness,
+)
 from symla_lite.metarnn import metarnn
+from symla_lite.studies.workers import WorkerLost
 from symla_lite.symla import symla
 
 LEARNERS = {"symla": symla, "metarnn": metarnn}
 
 
-def parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with the arguments."""
+
+    def error(self, message: str):
+        """Ends the command with status 2."""
+        self.exit(2, f"error: {message.rstrip('.')}; {self.prog} --help names all there is.\n")
+
+
+def whole(text: str) -> int:
+    """A whole number. Raises `ArgumentTypeError` for another text."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no whole number, give one") from None
+
+
+def number(text: str) -> float:
+    """A number. Raises `ArgumentTypeError` for another text."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number, give one") from None
+
+
+def path(text: str) -> Path:
+    """A path. Raises `ArgumentTypeError` for an empty text."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no path, give one of a file or folder")
+    return Path(text)
+
+
+def parser() -> Parser:
     """What can be asked for."""
-    top = argparse.ArgumentParser(prog="python -m symla_lite", description=__doc__)
+    top = Parser(prog="python -m symla_lite", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     together = argparse.ArgumentParser(add_help=False)
     together.add_argument(
         "--memory",
-        type=float,
+        type=number,
         default=1.0,
         help="GiB for the members that live at the same time, in each job and on each device; on a "
         "GPU, more is faster",
@@ -43,31 +82,31 @@ def parser() -> argparse.ArgumentParser:
     )
     study.add_argument("name", help=f"one of: {', '.join(studies.STUDIES)}")
     study.add_argument("--scale", default="quick", help="quick, standard or paper")
-    study.add_argument("--out", type=Path, default=Path("runs"), help="folder of the records")
-    study.add_argument("--jobs", type=int, help="trainings side by side")
+    study.add_argument("--out", type=path, default=Path("runs"), help="folder of the records")
+    study.add_argument("--jobs", type=whole, help="trainings side by side")
 
     train = commands.add_parser(
         "train", parents=[together], help="meta-train one learner, or go on with it"
     )
-    train.add_argument("checkpoint", type=Path, help="file to keep it in, and to go on from")
+    train.add_argument("checkpoint", type=path, help="file to keep it in, and to go on from")
     train.add_argument("--learner", choices=LEARNERS, default="symla")
     train.add_argument("--environment", default="easy", help="such as easy, hard, independent")
-    train.add_argument("--hidden", type=int, help="N, units of a cell (SymLA) or in all (MetaRNN)")
-    train.add_argument("--population", type=int, default=128, help="members, two to a pair")
-    train.add_argument("--sigma", type=float, default=0.1, help="noise on theta")
+    train.add_argument("--hidden", type=whole, help="N, units of a cell or, MetaRNN, in all")
+    train.add_argument("--population", type=whole, default=128, help="members, two to a pair")
+    train.add_argument("--sigma", type=number, default=0.1, help="noise on theta")
     train.add_argument(
         "--shaping", default="standardised", help="raw, standardised, ranks or differences"
     )
-    train.add_argument("--learning-rate", type=float, default=0.05, help="Adam's alpha")
-    train.add_argument("--steps", type=int, default=300, help="outer steps")
-    train.add_argument("--length", type=int, default=100, help="L, steps in a lifetime")
-    train.add_argument("--lifetimes", type=int, default=16, help="lifetimes of each member")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--learning-rate", type=number, default=0.05, help="Adam's alpha")
+    train.add_argument("--steps", type=whole, default=300, help="outer steps")
+    train.add_argument("--length", type=whole, default=100, help="L, steps in a lifetime")
+    train.add_argument("--lifetimes", type=whole, default=16, help="lifetimes of each member")
+    train.add_argument("--seed", type=whole, default=0)
     return top
 
 
 def join(given: list[str]) -> None:
-    """Joins the processes of other hosts. Raises `ValueError` if it is not told who they are."""
+    """Joins the processes of other hosts. Raises `ValueError` if their addresses are missing."""
     if len(given) not in (0, 3) or not all(number.isdecimal() for number in given[1:]):
         raise ValueError(
             f"--distributed {' '.join(given)}: give ADDRESS:PORT PROCESSES PROCESS, or nothing "
@@ -79,7 +118,7 @@ def join(given: list[str]) -> None:
 def say(learner: Learner, environment: Environment, outer: Outer, memory: float) -> None:
     """Says beforehand what meta-training will need. Raises `ValueError` if it is too much."""
     if devices.is_first():
-        print(said_beforehand(learner, environment, outer, memory), file=sys.stderr)
+        print(memory_in_words(learner, environment, outer, memory), file=sys.stderr)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -90,7 +129,7 @@ def run(arguments: argparse.Namespace) -> None:
         study = studies.named(arguments.name)
         jobs = arguments.jobs
         if jobs is None:
-            jobs = here.jobs() if arguments.distributed is None else 1
+            jobs = notebook.jobs() if arguments.distributed is None else 1
         largest = max(
             study.scale(arguments.scale).trainings,
             key=lambda t: sum(needs(t.learner, t.environment, t.outer)),
@@ -118,22 +157,20 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.checkpoint,
             memory=arguments.memory,
         )
-        said = f"fitness {trained.curve['fitness'][-1]:.3f}, kept in {arguments.checkpoint}"
+        lost = without_fitness(trained.curve[NON_FINITE])
+        said = f"fitness {trained.curve['fitness'][-1]:.3f}{lost}, kept in {arguments.checkpoint}"
     if devices.is_first():
         print(said)
 
 
 def answer(work: Callable[[], None]) -> int:
-    """Does a command's work; its exit status. 2, with one sentence, where it cannot be done."""
+    """Does a command's work; its exit status. 2, with one sentence, where it cannot be done; 130 or
+    143, with one sentence, where it was stopped by Ctrl-C or SIGTERM."""
     try:
-        work()
-    except (ValueError, FileTrouble) as trouble:
+        return stop.answering(work) or 0
+    except (ValueError, FileTrouble, FloatingPointError, WorkerLost) as trouble:
         print(f"error: {trouble}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("Stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
-    return 0
 
 
 def main() -> int:

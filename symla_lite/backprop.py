@@ -15,11 +15,14 @@ are no biases: where one is wanted, feed an input that is always 1.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from symla_lite import checks
+from symla_lite.checks import Count, Index, Key, NotNegative, Range
 
 Weights = tuple[jax.Array, ...]
 """w^(1), ..., w^(K), where w^(k) is [A^(k), B^(k)] and B^(k) = A^(k+1)."""
@@ -29,6 +32,14 @@ Activations = tuple[jax.Array, ...]
 
 Errors = tuple[jax.Array, ...]
 """delta^(1), ..., delta^(K), where delta^(k) is [..., B^(k)]."""
+
+LearningRate = Annotated[jax.Array, Range(above=0)]
+
+Outputs = Annotated[jax.Array, "... B"]
+"""A number for each output of a network; the other axes are a batch or the steps of an episode."""
+
+Returns = Annotated[jax.Array, "..."]
+"""A number for each of the batch or for each step."""
 
 Objective = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 """`(y [..., B], a [..., B], R [...]) -> J [...]`: what a network with outputs y should make small,
@@ -44,7 +55,10 @@ class Nonlinearity(NamedTuple):
     """`g(z) -> g'(z)`, element by element."""
 
 
-NONLINEARITIES: dict[str, Nonlinearity] = {
+Hidden = Literal["tanh", "relu", "linear"]
+"""The name of the hidden layers' g."""
+
+NONLINEARITIES: dict[Hidden, Nonlinearity] = {
     "tanh": Nonlinearity(jnp.tanh, lambda x: 1 - x**2),
     "relu": Nonlinearity(jax.nn.relu, lambda x: jnp.where(x > 0, 1.0, 0.0)),
     "linear": Nonlinearity(lambda z: z, jnp.ones_like),
@@ -55,7 +69,7 @@ NONLINEARITIES: dict[str, Nonlinearity] = {
 # The learning rule: Equations 1 to 3.
 
 
-def init_weights(key: jax.Array, sizes: Sequence[int], scale: float = 1.0) -> Weights:
+def init_weights(key: Key, sizes: Sequence[Count], scale: NotNegative = 1.0) -> Weights:
     """Independent normal weights of variance scale^2 / A^(k), identically distributed in a layer.
 
     Args:
@@ -68,13 +82,11 @@ def init_weights(key: jax.Array, sizes: Sequence[int], scale: float = 1.0) -> We
         ValueError: fewer than two sizes, a size that is not positive, a negative scale.
     """
     sizes = tuple(sizes)
-    if len(sizes) < 2 or min(sizes) < 1:
+    if len(sizes) < 2:
         raise ValueError(
             f"A network has units in its inputs and in its outputs: sizes={sizes}, "
             "give at least two positive numbers."
         )
-    if scale < 0:
-        raise ValueError(f"A standard deviation is not negative: scale={scale}, give 0 or more.")
     keys = jax.random.split(key, len(sizes) - 1)
     return tuple(
         scale / np.sqrt(A) * jax.random.normal(key, (A, B))
@@ -82,7 +94,7 @@ def init_weights(key: jax.Array, sizes: Sequence[int], scale: float = 1.0) -> We
     )
 
 
-def forward(weights: Weights, x: jax.Array, nonlinearity: str = "tanh") -> Activations:
+def forward(weights: Weights, x: jax.Array, nonlinearity: Hidden = "tanh") -> Activations:
     """Forward pass (Equation 1), with all that the other two passes need.
 
     Args:
@@ -96,7 +108,7 @@ def forward(weights: Weights, x: jax.Array, nonlinearity: str = "tanh") -> Activ
     Raises:
         ValueError: weights that are no chain of matrices, inputs of another length, an unknown g.
     """
-    g = _nonlinearity(nonlinearity)
+    g = NONLINEARITIES[nonlinearity]
     _check_chain(weights)
     x = jnp.asarray(x)
     if x.ndim < 1 or x.shape[-1] != weights[0].shape[0]:
@@ -112,7 +124,7 @@ def forward(weights: Weights, x: jax.Array, nonlinearity: str = "tanh") -> Activ
 
 
 def backward(
-    weights: Weights, xs: Activations, delta: jax.Array, nonlinearity: str = "tanh"
+    weights: Weights, xs: Activations, delta: jax.Array, nonlinearity: Hidden = "tanh"
 ) -> Errors:
     """Backward pass (Equation 2).
 
@@ -129,7 +141,7 @@ def backward(
         ValueError: weights that are no chain of matrices, activations or an error that do not fit
             them, an unknown g.
     """
-    g = _nonlinearity(nonlinearity)
+    g = NONLINEARITIES[nonlinearity]
     _check_chain(weights)
     _check_activations(weights, xs)
     delta = jnp.asarray(delta)
@@ -144,7 +156,7 @@ def backward(
     return tuple(deltas)
 
 
-def update(weights: Weights, xs: Activations, deltas: Errors, alpha: float | jax.Array) -> Weights:
+def update(weights: Weights, xs: Activations, deltas: Errors, alpha: LearningRate) -> Weights:
     """Update (Equation 3): one rule, applied to every weight alike.
 
     Args:
@@ -160,8 +172,6 @@ def update(weights: Weights, xs: Activations, deltas: Errors, alpha: float | jax
         ValueError: weights that are no chain of matrices, activations or errors that do not fit
             them, a learning rate that is not positive.
     """
-    if not isinstance(alpha, jax.core.Tracer) and not np.all(np.asarray(alpha) > 0):
-        raise ValueError(f"The learning rate must be positive: alpha={alpha}, give more than 0.")
     _check_chain(weights)
     _check_activations(weights, xs)
     if tuple(d.shape for d in deltas) != tuple(x.shape for x in xs[1:]):
@@ -178,7 +188,11 @@ def update(weights: Weights, xs: Activations, deltas: Errors, alpha: float | jax
 # Objectives, and the initial error that they send back.
 
 
-def policy_gradient(y: jax.Array, a: jax.Array, R: jax.Array) -> jax.Array:
+def policy_gradient(
+    y: Outputs,
+    a: Outputs,
+    R: Returns,
+) -> jax.Array:
     """J = -R log softmax(y)_a, whose gradient is that of REINFORCE (Williams, 1992).
 
     With R = 1 and the right answer in the place of the action it is the cross-entropy of a
@@ -195,12 +209,16 @@ def policy_gradient(y: jax.Array, a: jax.Array, R: jax.Array) -> jax.Array:
     return -R * jnp.sum(a * jax.nn.log_softmax(y), axis=-1)
 
 
-def policy_gradient_error(y: jax.Array, a: jax.Array, R: jax.Array) -> jax.Array:
+def policy_gradient_error(
+    y: Outputs,
+    a: Outputs,
+    R: Returns,
+) -> jax.Array:
     """The initial error of `policy_gradient` worked out: R (softmax(y) - a), [..., B]."""
     return jnp.asarray(R)[..., None] * (jax.nn.softmax(y) - a)
 
 
-def favour(output: int, bonus: float) -> Objective:
+def favour(output: Index, bonus: float) -> Objective:
     """An objective that treats one output specially: J - bonus log softmax(y)_output.
 
     It raises the probability of that output at every step, whatever was done and earned: what a
@@ -213,8 +231,6 @@ def favour(output: int, bonus: float) -> Objective:
     Raises:
         ValueError: a negative index.
     """
-    if output < 0:
-        raise ValueError(f"Outputs are counted from 0: output={output}, give 0 or more.")
 
     def objective(y, a, R):
         if output >= y.shape[-1]:
@@ -226,7 +242,12 @@ def favour(output: int, bonus: float) -> Objective:
     return objective
 
 
-def initial_error(objective: Objective, y: jax.Array, a: jax.Array, R: jax.Array) -> jax.Array:
+def initial_error(
+    objective: Objective,
+    y: Outputs,
+    a: Outputs,
+    R: Returns,
+) -> jax.Array:
     """delta^(K) = dJ/dy, for any objective.
 
     Args:
@@ -241,13 +262,17 @@ def initial_error(objective: Objective, y: jax.Array, a: jax.Array, R: jax.Array
     Raises:
         ValueError: shapes that do not fit one another.
     """
-    y, a, R = jnp.asarray(y), jnp.asarray(a), jnp.asarray(R)
-    if y.ndim < 1 or a.shape != y.shape or R.shape != y.shape[:-1]:
-        raise ValueError(
-            f"Outputs {y.shape}, actions {a.shape} and returns {R.shape} do not fit: give outputs "
-            "and one-hot actions of the same shape, and a return for each action."
-        )
-    return jax.grad(lambda y: jnp.sum(objective(y, a, R)))(y)
+
+    def total(y):
+        J = objective(y, a, R)
+        if J is None or jnp.shape(J) != R.shape:
+            raise ValueError(
+                f"objective gave {checks.shown(J)} for returns of shape {list(R.shape)}: give one "
+                "that returns J of the same shape."
+            )
+        return jnp.sum(J)
+
+    return jax.grad(total)(y)
 
 
 def learn(
@@ -255,9 +280,9 @@ def learn(
     x: jax.Array,
     a: jax.Array,
     R: jax.Array,
-    alpha: float | jax.Array,
+    alpha: LearningRate,
     objective: Objective = policy_gradient,
-    nonlinearity: str = "tanh",
+    nonlinearity: Hidden = "tanh",
 ) -> Weights:
     """The three passes in a row: one step of gradient descent on the objective.
 
@@ -284,8 +309,15 @@ def learn(
 # Permutations, and Equation 5.
 
 
-def check_permutation(permutation: Sequence[int] | jax.Array, size: int) -> jax.Array:
+def check_permutation(
+    permutation: Annotated[jax.Array, "n"], size: Count, name: str = "permutation"
+) -> jax.Array:
     """`permutation` as an array [size], if it is one of 0 ... size - 1.
+
+    Args:
+        permutation: what may be one.
+        size: of what things.
+        name: what it is called in the message.
 
     Raises:
         ValueError: if it is not.
@@ -293,19 +325,18 @@ def check_permutation(permutation: Sequence[int] | jax.Array, size: int) -> jax.
     if isinstance(permutation, jax.core.Tracer):
         return permutation  # its values are not known yet
     given = np.asarray(permutation)
-    whole = np.issubdtype(given.dtype, np.integer)
-    if not whole or sorted(given.ravel().tolist()) != list(range(size)) or given.ndim != 1:
+    if given.dtype.kind not in "iu" or sorted(given.tolist()) != list(range(size)):
         raise ValueError(
-            f"{given.tolist()} is no permutation of {size} things: "
-            f"give each of 0 to {size - 1} once."
+            f"{name}={given.tolist()} is no permutation of {size} things: give each of 0 to "
+            f"{size - 1} once."
         )
     return jnp.asarray(given)
 
 
 def permute(
     weights: Weights,
-    rho: Sequence[int] | jax.Array | None = None,
-    rho_out: Sequence[int] | jax.Array | None = None,
+    rho: Annotated[jax.Array, "A"] | None = None,
+    rho_out: Annotated[jax.Array, "B"] | None = None,
 ) -> Weights:
     """The weights moved along with permuted inputs and outputs.
 
@@ -324,9 +355,9 @@ def permute(
     _check_chain(weights)
     weights = list(weights)
     if rho is not None:
-        weights[0] = weights[0][check_permutation(rho, weights[0].shape[0])]
+        weights[0] = weights[0][check_permutation(rho, weights[0].shape[0], "rho")]
     if rho_out is not None:
-        weights[-1] = weights[-1][:, check_permutation(rho_out, weights[-1].shape[1])]
+        weights[-1] = weights[-1][:, check_permutation(rho_out, weights[-1].shape[1], "rho_out")]
     return tuple(weights)
 
 
@@ -335,7 +366,7 @@ def equation_5_error(
     y: jax.Array,
     a: jax.Array,
     R: jax.Array,
-    rho_out: Sequence[int] | jax.Array,
+    rho_out: Annotated[jax.Array, "B"],
 ) -> jax.Array:
     """How far an objective is from Equation 5: is the gradient of the permuted output the permuted
     gradient?
@@ -355,21 +386,13 @@ def equation_5_error(
     Raises:
         ValueError: shapes that do not fit one another, a permutation that is none.
     """
-    y, a = jnp.asarray(y), jnp.asarray(a)
     permuted_gradient = initial_error(objective, y, a, R)
-    rho_out = check_permutation(rho_out, y.shape[-1])
+    rho_out = check_permutation(rho_out, y.shape[-1], "rho_out")
     gradient_of_permuted = initial_error(objective, y[..., rho_out], a[..., rho_out], R)
     return jnp.max(jnp.abs(gradient_of_permuted - permuted_gradient[..., rho_out]))
 
 
 # At the door.
-
-
-def _nonlinearity(name: str) -> Nonlinearity:
-    if name not in NONLINEARITIES:
-        known = ", ".join(map(repr, NONLINEARITIES))
-        raise ValueError(f"There is no nonlinearity {name!r}: give one of {known}.")
-    return NONLINEARITIES[name]
 
 
 def _check_chain(weights: Weights) -> None:

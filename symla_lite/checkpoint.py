@@ -6,24 +6,36 @@ the old file or the new one; and a checksum tells when a file was damaged afterw
 """
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import safetensors
 import safetensors.numpy
+
+from symla_lite.checks import MAY_BE_NAN
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 class FileTrouble(Exception):
     """A file could not be written or read; the message says which, why and what to do."""
 
 
-def save(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+def save(
+    path: Path, arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]], about: Mapping[str, Any]
+) -> None:
     """Writes arrays and what is to be known about them, at once and lastingly.
 
     Args:
@@ -35,32 +47,69 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any])
         FileTrouble: the folder cannot be written to or is full. A file that was there is untouched.
     """
     arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
-    words = json.dumps(about, sort_keys=True)
+    try:
+        words = json.dumps(about, sort_keys=True)
+    except (TypeError, ValueError) as trouble:
+        raise ValueError(
+            f"about={about!r} is not of plain types ({trouble}): give numbers, texts, lists and "
+            "dicts of Python."
+        ) from trouble
     # One entry only: safetensors does not keep the order of several.
     write(path, safetensors.numpy.save(arrays, {"record": checksum(arrays, words) + words}))
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes a file at once and lastingly. Raises `FileTrouble` as `save` does."""
+    """Writes a file at once and lastingly; through a link, what it points to. Raises `FileTrouble`
+    as `save` does."""
     path = Path(path)
+    target = Path(os.path.realpath(path))
     beside = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if target.is_symlink():  # it leads round in a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(target)
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(descriptor, "wb") as file:
+            lock(file)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(beside, 0o644)  # mkstemp's 0600 would hide a committed record from others
-        os.replace(beside, path)
+        os.replace(beside, target)
+        beside = None
     except OSError as trouble:
-        if beside is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
         raise FileTrouble(
             f"Cannot write {path}: {trouble.strerror}. Nothing was overwritten; give a folder that "
             "can be written to and has space."
         ) from trouble
+    finally:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+
+
+def lock(file: BinaryIO) -> None:
+    """Shows other processes, for as long as the file is open, that this one is alive and at work on
+    it. Raises `OSError` where another one is; goes without where the file system has no locks."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+
+
+def remove_unfinished(target: Path) -> None:
+    """Removes what saves that were killed have left beside a file."""
+    left = re.compile(re.escape(f".{target.name}.") + "[a-z0-9_]{8}")  # as mkstemp names them
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+        if left.fullmatch(path.name) and path.is_file():
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                lock(file)
+                path.unlink()
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -82,9 +131,9 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         record = header["__metadata__"]["record"]
         expected, words = record[:DIGITS], record[DIGITS:]
-        whole = expected == checksum(arrays, words)
         about = json.loads(words)
-    except (safetensors.SafetensorError, KeyError, ValueError):
+        whole = expected == checksum(arrays, words) and isinstance(about, dict)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError):
         whole = False
     if not whole:
         raise FileTrouble(
@@ -94,11 +143,86 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, about
 
 
+Shape = tuple[int | None, ...]
+"""Lengths of an array's axes; None for any."""
+
+
+def check(
+    path: Path,
+    arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]],
+    shapes: Mapping[str, Shape],
+    optional: Mapping[str, Shape] | None = None,
+) -> None:
+    """Looks at what a file holds: its checksum tells of damage, and not of contents that were wrong
+    when they were written.
+
+    Args:
+        path: the file, for the message.
+        arrays: what was loaded from it.
+        shapes: all that has to be there.
+        optional: what may be there as well.
+
+    Raises:
+        FileTrouble: an array is missing, does not belong there, has another shape, or holds NaN or
+            infinity; the message names it.
+    """
+    known = dict(optional or {}) | dict(shapes)
+    for name in sorted(shapes.keys() - arrays.keys()):
+        raise wrong(path, f"no array {name!r}")
+    for name, array in arrays.items():
+        if name not in known:
+            raise wrong(path, f"an array {name!r} that does not belong there")
+        shape = known[name]
+        fits = [length is None or length == found for length, found in zip(shape, array.shape)]
+        if array.ndim != len(shape) or not all(fits):
+            lengths = ["any" if length is None else length for length in shape]
+            given, expected = (", ".join(map(str, axes)) for axes in (array.shape, lengths))
+            raise wrong(path, f"{name!r} of shape [{given}] where [{expected}] belongs")
+        if not np.isfinite(array).all():
+            raise wrong(path, f"NaN or infinity in {name!r}")
+
+
+def wrong(path: Path, what: str) -> FileTrouble:
+    """What is said of a file with wrong contents."""
+    return FileTrouble(f"{path} holds {what}. It was left as it is; move it away to start anew.")
+
+
+def differences(kept: Any, wanted: Any) -> str:
+    """Where two configurations in plain types differ, and what stands there:
+    `outer.es.sigma: 0.1 there, 0.2 here`. After a few of them, how many more there are."""
+    found = list(differing(kept, wanted))
+    more = [f"{len(found) - MANY} more places"] if len(found) > MANY else []
+    return ", ".join(found[:MANY] + more)
+
+
+MANY = 4
+"""Differences that one sentence holds."""
+
+
+def differing(kept: Any, wanted: Any, place: str = "") -> Iterator[str]:
+    """All differences, one after the other."""
+    if isinstance(kept, Mapping) and isinstance(wanted, Mapping):
+        for name in sorted(kept.keys() | wanted.keys()):
+            yield from differing(kept.get(name), wanted.get(name), f"{place}.{name}")
+    elif isinstance(kept, list) and isinstance(wanted, list) and len(kept) == len(wanted):
+        for i, (one, other) in enumerate(zip(kept, wanted)):
+            yield from differing(one, other, f"{place}[{i}]")
+    elif kept != wanted:
+        yield f"{place.lstrip('.')}: {kept!r} there, {wanted!r} here"
+
+
+def at(about: Mapping[str, Any], *names: str) -> Any:
+    """What stands at a place of a configuration; None where there is none."""
+    for name in names:
+        about = about.get(name) if isinstance(about, Mapping) else None
+    return about
+
+
 DIGITS = 64
 """Of a checksum, which stands before the words that it covers."""
 
 
-def checksum(arrays: Mapping[str, np.ndarray], words: str = "") -> str:
+def checksum(arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]], words: str = "") -> str:
     """SHA-256 over names, types, shapes and contents of arrays, and some words."""
     digest = hashlib.sha256(words.encode())
     for name in sorted(arrays):

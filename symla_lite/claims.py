@@ -12,16 +12,20 @@ that it invented, stand in rows of their own.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
+from symla_lite.checks import Index, Range
 from symla_lite.meta_testing import Estimate, estimate, share_of_gap
 from symla_lite.studies.criteria import CRITERIA
 from symla_lite.studies.results import Results
 
 COMPARABLE = CRITERIA["comparable"].bound
 NEAR = CRITERIA["alike"].bound
+
+Bound = Annotated[float, Range(finite=False)]
+"""One that may be infinite, and then bounds nothing."""
 
 Holds = Literal["yes", "open", "no"]
 
@@ -124,10 +128,10 @@ def line(
     where: str,
     measure: str,
     found: Estimate,
-    low: float,
-    high: float,
+    low: Bound,
+    high: Bound,
     criterion: str,
-    digits: int = 2,
+    digits: Index = 2,
 ) -> Finding:
     """A line that needs a measure to lie between two bounds, one of which may be infinite."""
     if low < found.low and found.high < high:
@@ -141,22 +145,28 @@ def line(
     return Finding(where, measure, found, must, holds, criterion)
 
 
-def at_least(where, measure, found: Estimate, bound: float, criterion: str, digits=2) -> Finding:
+def at_least(
+    where: str, measure: str, found: Estimate, bound: float, criterion: str, digits: Index = 2
+) -> Finding:
     """The whole interval lies above the bound."""
     return line(where, measure, found, bound, np.inf, criterion, digits)
 
 
-def at_most(where, measure, found: Estimate, bound: float, criterion: str, digits=2) -> Finding:
+def at_most(
+    where: str, measure: str, found: Estimate, bound: float, criterion: str, digits: Index = 2
+) -> Finding:
     """The whole interval lies below the bound."""
     return line(where, measure, found, -np.inf, bound, criterion, digits)
 
 
-def clear(where: str, measure: str, values: np.ndarray, digits: int = 3) -> Finding:
+def clear(
+    where: str, measure: str, values: Annotated[np.ndarray, "S T"], digits: Index = 3
+) -> Finding:
     """A difference [seeds, lifetimes] whose interval lies above 0."""
     return at_least(where, measure, estimate(values), 0.0, "clear of", digits)
 
 
-def alike(where: str, measure: str, values: np.ndarray) -> Finding:
+def alike(where: str, measure: str, values: Annotated[np.ndarray, "S T"]) -> Finding:
     """A difference [seeds, lifetimes], as a share of a gap, whose interval lies within ±NEAR."""
     return line(where, measure, estimate(values), -NEAR, NEAR, "alike")
 
@@ -171,7 +181,9 @@ def chance(runs: Results, test: str) -> float:
     return float(runs.reference(f"random/{test}/blocks").sum(-1).mean())
 
 
-def fifth(runs: Results, training: str, test: str, which: int) -> np.ndarray:
+def fifth(
+    runs: Results, training: str, test: str, which: Annotated[int, Range(least=-5, most=4)]
+) -> np.ndarray:
     """The measure a step in one fifth of each lifetime, [seeds, lifetimes].
 
     Args:
@@ -514,6 +526,9 @@ PLACES = {
 
 def on(training: str, test: str) -> str:
     """A meta-training and a test, in words."""
+    for name, known in ((training, TRAINED), (test, PLACES)):
+        if name not in known:
+            raise ValueError(f"There is no {name!r} in Study 5: take one of {', '.join(known)}.")
     return f"{TRAINED[training]}, on {PLACES[test]}"
 
 

@@ -18,10 +18,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from symla_lite.checks import Count, Index
 from symla_lite.learner import Input, Learner, State, Theta
 
 
-def hearing(learner: Learner, name: str, change: Callable[[Input], Input]) -> Learner:
+def with_input(learner: Learner, name: str, change: Callable[[Input], Input]) -> Learner:
     """The same learner, with every input changed on its way in."""
 
     def step(theta: Theta, h: State, x: Input) -> tuple[jax.Array, State]:
@@ -32,7 +33,7 @@ def hearing(learner: Learner, name: str, change: Callable[[Input], Input]) -> Le
 
 def without_reward(learner: Learner) -> Learner:
     """The same learner with its reward input held at zero."""
-    return hearing(learner, "without reward", lambda x: x._replace(r=jnp.zeros_like(x.r)))
+    return with_input(learner, "without reward", lambda x: x._replace(r=jnp.zeros_like(x.r)))
 
 
 def reward_held_at(learner: Learner, value: float) -> Learner:
@@ -42,16 +43,16 @@ def reward_held_at(learner: Learner, value: float) -> Learner:
     signal that the learner never saw in meta-training, and the usual reward is the better control.
     """
     change = lambda x: x._replace(r=jnp.full_like(x.r, value))  # noqa: E731
-    return hearing(learner, f"with reward {value:g}", change)
+    return with_input(learner, f"with reward {value:g}", change)
 
 
 def without_observation(learner: Learner, value: float = 0.0) -> Learner:
     """The same learner with every entry of its observation held at one value, such as its mean."""
     change = lambda x: x._replace(o=jnp.full_like(x.o, value))  # noqa: E731
-    return hearing(learner, "without observation", change)
+    return with_input(learner, "without observation", change)
 
 
-def reward_off_after(learner: Learner, steps: int) -> Learner:
+def reward_off_after(learner: Learner, steps: Index) -> Learner:
     """The same learner with its reward input held at zero after its first `steps` steps.
 
     Its state is `(h, t)`, where t counts the steps that it took.
@@ -59,8 +60,6 @@ def reward_off_after(learner: Learner, steps: int) -> Learner:
     Raises:
         ValueError: `steps` is negative.
     """
-    if steps < 0:
-        raise ValueError(f"steps={steps}: give the number of steps with a reward, at least 0.")
 
     def init_state(theta, key, sizes):
         return learner.init_state(theta, key, sizes), jnp.int32(0)
@@ -74,7 +73,7 @@ def reward_off_after(learner: Learner, steps: int) -> Learner:
     return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
 
 
-def wiped_every(learner: Learner, steps: int) -> Learner:
+def wiped_every(learner: Learner, steps: Count) -> Learner:
     """The same learner, put back into its initial state every `steps` steps.
 
     What it receives in a step it still receives, and so the last action with its reward. Its state
@@ -83,8 +82,6 @@ def wiped_every(learner: Learner, steps: int) -> Learner:
     Raises:
         ValueError: `steps` is not positive.
     """
-    if steps < 1:
-        raise ValueError(f"steps={steps}: give the steps between two wipes, at least 1.")
 
     def init_state(theta, key, sizes):
         h = learner.init_state(theta, key, sizes)

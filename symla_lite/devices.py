@@ -19,7 +19,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from symla_lite import machine
+from symla_lite import machine, stop
+from symla_lite.checks import Count, Index, Name, Tree
 
 PAIRS = "pairs"
 """The mesh's only axis."""
@@ -54,7 +55,7 @@ def one_for_each_core() -> None:
 
 
 def cores_each() -> int:
-    """How many cores of a CPU compute for one device: they share the devices, unless XLA was told
+    """How many cores of a CPU compute for one device: they share the devices, unless XLA was set
     to use one thread. 0 where the devices are no CPUs."""
     if jax.default_backend() != "cpu":
         return 0
@@ -64,7 +65,7 @@ def cores_each() -> int:
 
 
 def compiler_options() -> dict[str, int]:
-    """What the compiler is told about programs that run for long.
+    """Options of the compiler for programs that run for long.
 
     On a CPU: to compute on 512 bits at a time, where the processor can. LLVM's own habit is 256,
     because on older processors the clock slowed down.
@@ -72,7 +73,7 @@ def compiler_options() -> dict[str, int]:
     return {"xla_cpu_prefer_vector_width": 512} if jax.default_backend() == "cpu" else {}
 
 
-def share(whole: jax.Array) -> jax.Array:
+def share(whole: Tree) -> jax.Array:
     """The rows of a device's own pairs, inside `on_all`: [P, ...] -> [ceil(P / devices), ...].
 
     Where P cannot be dealt out evenly, the last devices begin again with the first rows; `gather`
@@ -82,7 +83,7 @@ def share(whole: jax.Array) -> jax.Array:
     return whole[(jax.lax.axis_index(PAIRS) * own + jnp.arange(own)) % len(whole)]
 
 
-def gather(own: jax.Array, pairs: int) -> jax.Array:
+def gather(own: jax.Array, pairs: Count) -> jax.Array:
     """What all devices have found, inside `on_all`: [ceil(P / devices), ...] -> [P, ...]."""
     return jax.lax.all_gather(own, PAIRS, tiled=True)[:pairs]
 
@@ -101,7 +102,9 @@ def to_all(tree, mesh: Mesh):
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None):
+def join(
+    coordinator: Name | None = None, processes: Count | None = None, process: Index | None = None
+):
     """Makes this process one of several that work on the same program; call it before anything else
     is asked of JAX.
 
@@ -126,6 +129,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
             f"This process could not join the others ({trouble}): give the coordinator's "
             "address:port, the number of processes and this one's number."
         ) from trouble
+    stop.listen_again()  # JAX takes SIGTERM for itself, and goes on
 
 
 def is_first() -> bool:
@@ -138,7 +142,7 @@ def from_first(tree):
     return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
 
 
-def wait_for_all(what: str) -> None:
+def wait_for_all(what: Name) -> None:
     """Goes on when all processes have come as far."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(what)

@@ -11,10 +11,12 @@ same sampling noise), so that what differs within a pair is theta alone (Saliman
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
+
+from symla_lite.checks import MAY_BE_NAN, Count, Key, Positive, Range
 
 Shaping = Literal["raw", "standardised", "ranks", "differences"]
 
@@ -31,9 +33,9 @@ class ES:
             shaping.
     """
 
-    population: int
+    population: Annotated[int, Range(least=2)]
     """Members in all, two to a pair. The paper's code draws 512 pairs: 1,024 members."""
-    sigma: float
+    sigma: Positive
     """Standard deviation of the noise on theta."""
     shaping: Shaping = "standardised"
     """What becomes of the fitness before it weighs the noise: nothing (Equation 10); zero mean and
@@ -43,13 +45,11 @@ class ES:
     mostly that of tasks, which the differences are free of."""
 
     def __post_init__(self):
-        if self.population < 2 or self.population % 2:
+        if self.population % 2:
             raise ValueError(
                 f"population={self.population} cannot be split into antithetic pairs: give an "
                 "even number, at least 2."
             )
-        check_sigma(self.sigma)
-        check_shaping(self.shaping)
 
     @property
     def pairs(self) -> int:
@@ -57,31 +57,23 @@ class ES:
         return self.population // 2
 
 
-def check_sigma(sigma: float) -> None:
-    """Raises ValueError where there is no noise to learn from."""
-    if not sigma > 0:
-        raise ValueError(f"sigma={sigma} makes no noise to learn from: give more than 0.")
-
-
-def check_shaping(shaping: str) -> None:
-    """Raises ValueError for a shaping that there is not."""
-    if shaping not in get_args(Shaping):
-        *others, last = map(repr, get_args(Shaping))
-        raise ValueError(f"There is no shaping={shaping!r}: give {', '.join(others)} or {last}.")
-
-
-def noise(key: jax.Array, pairs: int, dimension: int) -> jax.Array:
+def noise(key: Key, pairs: Count, dimension: Count) -> jax.Array:
     """Standard normal eps, one row for each pair, [P, D]."""
     return jax.random.normal(key, (pairs, dimension))
 
 
 def pair_fitness(
-    fitness: Fitness, theta: jax.Array, eps: jax.Array, sigma: float, keys: jax.Array, chunk: int
+    fitness: Fitness,
+    theta: Annotated[jax.Array, "D"],
+    eps: Annotated[jax.Array, "P D"],
+    sigma: Positive,
+    keys: Annotated[Key, "P"],
+    chunk: Count,
 ) -> jax.Array:
     """Fitness of theta + sigma eps and of theta - sigma eps, with the same key within a pair.
 
     Args:
-        fitness: what to evaluate.
+        fitness: what to evaluate. What it returns may be a tree of arrays.
         theta: the centre, [D].
         eps: noise, [P, D].
         sigma: its scale.
@@ -89,12 +81,11 @@ def pair_fitness(
         chunk: how many pairs are evaluated at the same time, at most; bounds the memory.
 
     Returns:
-        [P, 2], plus and minus.
+        [P, 2], plus and minus, for every leaf of what it returns.
 
     Raises:
-        ValueError: a sigma that is not positive.
+        ValueError: arrays that do not fit one another, a sigma or chunk that is not positive.
     """
-    check_sigma(sigma)
 
     def one_pair(eps_and_key):
         eps, key = eps_and_key
@@ -104,7 +95,7 @@ def pair_fitness(
     return jax.lax.map(one_pair, (eps, keys), batch_size=even_chunk(len(eps), chunk))
 
 
-def even_chunk(whole: int, chunk: int) -> int:
+def even_chunk(whole: Count, chunk: Count) -> int:
     """The largest chunk, at most `chunk`, that leaves no rest of the whole: a rest would be one
     more program to compile. Where only chunks of less than half would do, there is a rest."""
     chunk = min(chunk, whole)
@@ -112,7 +103,7 @@ def even_chunk(whole: int, chunk: int) -> int:
     return next(fitting, chunk)
 
 
-def shape(fitness: jax.Array, shaping: str) -> jax.Array:
+def shape(fitness: Annotated[jax.Array, MAY_BE_NAN], shaping: Shaping) -> jax.Array:
     """Replaces fitness by what weighs the noise.
 
     Args:
@@ -122,12 +113,24 @@ def shape(fitness: jax.Array, shaping: str) -> jax.Array:
 
     Returns:
         The same shape. Equal fitness has equal rank, so that a population which is all alike
-        gives no gradient.
+        gives no gradient. Members without a finite fitness come last (`_last_if_not_finite`).
 
     Raises:
-        ValueError: an unknown shaping.
+        ValueError: an unknown shaping, fewer than two members, or no pairs where differences
+            within pairs are asked for.
     """
-    check_shaping(shaping)
+    if fitness.size < 2 or (shaping == "differences" and fitness.shape[-1:] != (2,)):
+        raise ValueError(
+            f"fitness of shape {list(fitness.shape)} cannot be shaped by {shaping!r}: give that of "
+            "a population, [P, 2]."
+        )
+    if shaping in ("standardised", "differences"):  # which squares it
+        fitness = fitness / _scale_of(fitness)
+    return shape_healthy(_last_if_not_finite(fitness, shaping), shaping)
+
+
+def shape_healthy(fitness: Annotated[jax.Array, MAY_BE_NAN], shaping: Shaping) -> jax.Array:
+    """`shape` of a population that `is_healthy`."""
     if shaping == "raw":
         return fitness
     if shaping == "standardised":
@@ -143,7 +146,69 @@ def shape(fitness: jax.Array, shaping: str) -> jax.Array:
     return (ranks / (flat.size - 1) - 0.5).reshape(fitness.shape)
 
 
-def gradient(eps: jax.Array, fitness: jax.Array, sigma: float) -> jax.Array:
+def _last_if_not_finite(fitness: jax.Array, shaping: str) -> jax.Array:
+    """Gives a fitness that is NaN or infinite the last place: below all others for ranks; the worst
+    of the population elsewhere; the largest of all differences below its partner where differences
+    count. Where nothing is finite, all are alike.
+
+    Args:
+        fitness: of one population, [P, 2].
+        shaping: as in `ES`.
+
+    Returns:
+        [P, 2]; finite, but for ranks.
+    """
+    finite = jnp.isfinite(fitness)
+    if shaping == "ranks":
+        return jnp.where(finite, fitness, -jnp.inf)
+    if shaping == "differences":
+        partner = fitness[..., ::-1]
+        both = jnp.all(finite, axis=-1, keepdims=True)
+        largest = jnp.max(jnp.abs(fitness - partner), where=both, initial=0.0)
+        worst = jnp.where(jnp.isfinite(partner), partner - largest, 0.0)
+    else:
+        worst = jnp.min(fitness, where=finite, initial=jnp.inf)
+        worst = jnp.where(jnp.any(finite), worst, 0.0)
+    return jnp.where(finite, fitness, worst)
+
+
+LARGE = 1e15
+"""Numbers up to here can be squared and added up by the million in float32."""
+
+
+def is_healthy(x: Annotated[jax.Array, MAY_BE_NAN]) -> jax.Array:
+    """Whether all numbers are finite and can be squared, []."""
+    return jnp.all(jnp.abs(x) <= LARGE)
+
+
+def _scale_of(x: jax.Array) -> jax.Array:
+    """What to divide finite numbers by before they are squared, []. Its inverse is a normal number
+    of float32."""
+    largest = jnp.max(jnp.abs(x), where=jnp.isfinite(x), initial=0.0)
+    return jnp.where(largest > LARGE, jnp.minimum(largest, 1e30), 1.0)
+
+
+def mean_and_spread(
+    fitness: Annotated[jax.Array, MAY_BE_NAN],
+) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation over the members whose fitness is finite, both []; NaN where
+    there are none."""
+    scale, finite = _scale_of(fitness), jnp.isfinite(fitness)
+    fitness = fitness / scale
+    return scale * jnp.mean(fitness, where=finite), scale * jnp.std(fitness, where=finite)
+
+
+def norm(gradient: Annotated[jax.Array, MAY_BE_NAN]) -> jax.Array:
+    """Euclidean norm, [], also where the squares are too large for float32."""
+    scale = _scale_of(gradient)
+    return scale * jnp.linalg.norm(gradient / scale)
+
+
+def gradient(
+    eps: Annotated[jax.Array, "P D"],
+    fitness: Annotated[jax.Array, "P 2", MAY_BE_NAN],
+    sigma: Positive,
+) -> jax.Array:
     """The antithetic estimate of Equation 10's gradient.
 
     Args:
@@ -155,8 +220,7 @@ def gradient(eps: jax.Array, fitness: jax.Array, sigma: float) -> jax.Array:
         mean over pairs of (F+ - F-) eps / (2 sigma), [D]; to be ascended.
 
     Raises:
-        ValueError: a sigma that is not positive.
+        ValueError: arrays that do not fit one another, a sigma that is not positive.
     """
-    check_sigma(sigma)
     difference = fitness[:, 0] - fitness[:, 1]
     return difference @ eps / (2 * sigma * len(eps))

@@ -13,7 +13,7 @@ import functools
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from symla_lite.checks import FILLED, MAY_BE_NAN, Count, Index, NotNegative, Positive, Range, Share
 from symla_lite.meta_testing import Estimate, estimate, interval
 
 
@@ -130,7 +131,7 @@ def label(name: str) -> str:
 # --- From a figure to a picture on a page -----------------------------------------------------
 
 
-def png(fig: Figure, colours: int = 256) -> bytes:
+def png(fig: Figure, colours: Annotated[int, Range(least=2, most=256)] = 256) -> bytes:
     """A figure as a small PNG file.
 
     Args:
@@ -249,7 +250,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     display({"text/html": whole, "text/plain": plain}, raw=True)
 
 
-def with_interval(values: np.ndarray, digits: int = 2) -> str:
+def with_interval(values: np.ndarray, digits: Index = 2) -> str:
     """A mean and its 95% interval, as `mean [low, high]`.
 
     Args:
@@ -260,7 +261,7 @@ def with_interval(values: np.ndarray, digits: int = 2) -> str:
     return bracketed(estimate(values), digits)
 
 
-def bracketed(found: Estimate, digits: int = 2) -> str:
+def bracketed(found: Estimate, digits: Index = 2) -> str:
     """An estimate, as `mean [low, high]`."""
     return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
@@ -270,7 +271,7 @@ def is_figure(entry: str) -> bool:
     return bool(entry) and set(entry) <= set("0123456789.,[]()+-−±×%≥≤ e")
 
 
-def end_labels(axes: Axes, size: float = 9.5) -> None:
+def end_labels(axes: Axes, size: Positive = 9.5) -> None:
     """Writes each line's label at its right end, in its colour; call it when limits are final.
 
     Labels that would overlap are pushed apart.
@@ -304,7 +305,7 @@ def end_labels(axes: Axes, size: float = 9.5) -> None:
         )
 
 
-def spread(places: Sequence[float], gap: float) -> np.ndarray:
+def spread(places: Sequence[float], gap: NotNegative) -> np.ndarray:
     """Moves places apart until neighbours are at least `gap` apart, as little as it takes.
 
     Args:
@@ -334,10 +335,10 @@ def spread(places: Sequence[float], gap: float) -> np.ndarray:
 
 @styled
 def heat_maps(
-    regret: Mapping[str, np.ndarray],
+    regret: Annotated[Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]], FILLED],
     references: Mapping[str, np.ndarray],
-    trained: Sequence[str],
-    tested: Sequence[str] | None = None,
+    trained: Annotated[Sequence[str], FILLED],
+    tested: Annotated[Sequence[str], FILLED] | None = None,
     unit: str = "bayes_optimal",
     span: tuple[int, int] = (0, 5),
 ) -> Figure:
@@ -373,8 +374,8 @@ def heat_maps(
     for name, table, wanted in [*tables, *((*row, (columns,)) for row in references.items())]:
         if np.shape(table) != wanted:
             raise ValueError(
-                f"The regret of {name} has shape {np.shape(table)} and {n} bandits, tested on "
-                f"{columns}, need {wanted}."
+                f"The regret of {name} has shape {np.shape(table)}: give {wanted} for {n} bandits, "
+                f"tested on {columns}."
             )
     optimal = np.asarray(references[unit])
     ticks = 2.0 ** np.arange(span[0], span[1] + 1)
@@ -452,7 +453,9 @@ class Regret(NamedTuple):
     """Upper end of the interval there, [n]."""
 
 
-def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
+def regret(
+    mean: Annotated[np.ndarray, "S L"], blocks: Annotated[np.ndarray, "S T P"], level: Share = 0.95
+) -> Regret:
     """The curve of a recorded run, with intervals (`meta_testing.interval`) after each of its
     parts.
 
@@ -464,12 +467,6 @@ def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
     Raises:
         ValueError: the two do not have the same number of seeds.
     """
-    mean, blocks = np.asarray(mean), np.asarray(blocks)
-    if mean.ndim != 2 or blocks.ndim != 3 or len(mean) != len(blocks):
-        raise ValueError(
-            f"The means have shape {mean.shape} and the parts {blocks.shape}: give [seeds, L] and "
-            "[seeds, lifetimes, parts]."
-        )
     low, high = interval(np.cumsum(blocks, axis=-1, dtype=np.float32), level)
     pulls = np.linspace(0, mean.shape[1], blocks.shape[-1] + 1)[1:]
     return Regret(np.cumsum(mean.mean(0)), pulls, low, high)
@@ -477,10 +474,10 @@ def regret(mean: np.ndarray, blocks: np.ndarray, level: float = 0.95) -> Regret:
 
 @styled
 def regret_curves(
-    curves: Mapping[str, Regret],
+    curves: Annotated[Mapping[str, Regret], FILLED],
     title: str = "",
     limits: tuple[float, float] | None = None,
-    size: tuple[float, float] = (6.6, 3.9),
+    size: tuple[Positive, Positive] = (6.6, 3.9),
 ) -> Figure:
     """Cumulative regret over the pulls of a lifetime, with 95% intervals as bands.
 
@@ -521,9 +518,9 @@ def regret_curves(
 
 @styled
 def learning_curves(
-    fitness: Mapping[str, Mapping[str, np.ndarray]],
+    fitness: Annotated[Mapping[str, Mapping[str, np.ndarray]], FILLED],
     best: Mapping[str, float] | None = None,
-    window: int = 20,
+    window: Count = 20,
     unit: str = "payouts in a lifetime",
 ) -> Figure:
     """Fitness over outer steps, one line for each meta-training seed, one panel for each task.
@@ -570,7 +567,7 @@ def learning_curves(
     return fig
 
 
-def running_mean(curve: np.ndarray, window: int) -> np.ndarray:
+def running_mean(curve: Annotated[np.ndarray, "T"], window: Count) -> np.ndarray:
     """The mean over the last `window` entries (fewer at the start), same shape [steps]."""
     sums = np.concatenate([[0.0], np.cumsum(curve, dtype=float)])
     last = np.arange(1, len(curve) + 1)
@@ -595,7 +592,10 @@ class Course(NamedTuple):
 
 
 def course(
-    blocks: np.ndarray, length: int, parts: int | None = None, level: float = 0.95
+    blocks: Annotated[np.ndarray, "S T P"],
+    length: Count,
+    parts: Count | None = None,
+    level: Share = 0.95,
 ) -> Course:
     """How reward develops over a lifetime, with intervals over seeds and lifetimes.
 
@@ -609,14 +609,9 @@ def course(
     Raises:
         ValueError: another shape, or parts that the recorded ones do not add up to.
     """
-    blocks = np.asarray(blocks)
-    if blocks.ndim != 3:
-        raise ValueError(
-            f"The rewards have shape {blocks.shape}: give [seeds, lifetimes, parts of a lifetime]."
-        )
     seeds, lifetimes, recorded = blocks.shape
     parts = recorded if parts is None else parts
-    if parts < 1 or recorded % parts:
+    if recorded % parts:
         raise ValueError(
             f"{recorded} parts of a lifetime were recorded: parts={parts}, give a divisor of it."
         )
@@ -627,7 +622,7 @@ def course(
 
 @styled
 def lifetime_curves(
-    courses: Mapping[str, Mapping[str, Mapping[str, Course]]],
+    courses: Annotated[Mapping[str, Mapping[str, Mapping[str, Course]]], FILLED],
     unit: str = "reward a step",
     share: Literal["col", "row"] = "col",
 ) -> Figure:
@@ -740,7 +735,7 @@ def estimates(
     return fig
 
 
-def in_words(panels: Mapping[str, Mapping[str, Estimate | Course]], digits: int = 3) -> str:
+def in_words(panels: Mapping[str, Mapping[str, Estimate | Course]], digits: Index = 3) -> str:
     """What `estimates` or one row of `lifetime_curves` shows, for readers who do not see it: each
     estimate with its interval, each curve from its first to its last part."""
 

@@ -4,7 +4,7 @@
 whatever its weights are.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,9 @@ def with_forget_bias(theta: Any, name: str, forget_bias: float) -> Any:
     return theta | {name: theta[name] | {"b": jnp.concatenate([i, g, f + forget_bias - 1, o])}}
 
 
-def for_gates(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def for_gates(
+    w: Annotated[jax.Array, "I G"], b: Annotated[jax.Array, "G"]
+) -> tuple[jax.Array, jax.Array]:
     """Weights and bias that make gates as `through_gates` takes them, from Haiku's.
 
     Haiku's 1 goes into the forget gate's bias, and every gate is divided by what its fraction wants
@@ -44,7 +46,9 @@ def for_gates(w: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return share * w, share * (b + remembered)
 
 
-def through_gates(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+def through_gates(
+    gates: Annotated[jax.Array, "... G"], c: Annotated[jax.Array, "... N"]
+) -> tuple[jax.Array, jax.Array]:
     """An LSTM's new state, with two divisions where three sigmoids and two tanh would take five.
 
     Each activation is kept as a fraction, and the fractions are brought to a common denominator:
@@ -60,6 +64,10 @@ def through_gates(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]
     Returns:
         h' and c', [..., N] each.
     """
+    if gates.shape[-1] != 4 * c.shape[-1]:
+        raise ValueError(
+            f"gates has {gates.shape[-1]} entries for {c.shape[-1]} of c: give four times as many."
+        )
     i, g, f, o = jnp.split(gates, 4, axis=-1)
     (write, over_i), (new, over_g) = twice_sigmoid(i), half_tanh(g)
     keep, over_f = twice_sigmoid(f)

@@ -71,5 +71,5 @@ def keep_compiled() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     # XLA takes a preference for a feature of the processor, and warns of two of them whenever it
     # loads a program, on the very machine that compiled it (openxla/xla#44565, jax-ml/jax#38445).
-    # It cannot be told to be silent about that alone.
+    # There is no way to silence that alone.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -3,12 +3,14 @@
 import functools
 import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import numpy as np
 from scipy import stats
 
+from symla_lite import checks
+from symla_lite.checks import Count, Seed, Share
 from symla_lite.environments.environment import Environment
 from symla_lite.learner import Learner, Theta
 from symla_lite.lifetime import Lifetime, live
@@ -18,11 +20,11 @@ def meta_test(
     learner: Learner,
     theta: Theta,
     environment: Environment,
-    length: int,
-    lifetimes: int,
-    seed: int,
+    length: Count,
+    lifetimes: Count,
+    seed: Seed,
     measure: Callable[[Lifetime], jax.Array] = operator.attrgetter("reward"),
-    at_once: int = 1000,
+    at_once: Count = 1000,
 ) -> np.ndarray:
     """Lets a learner live many lifetimes with fixed meta-parameters.
 
@@ -42,22 +44,27 @@ def meta_test(
         The measures, [lifetimes, ...].
 
     Raises:
-        ValueError: no lifetimes asked for, or theta does not fit the environment.
+        ValueError: no lifetimes asked for, or theta does not fit the environment or is not finite.
     """
-    if lifetimes < 1:
-        raise ValueError(f"lifetimes={lifetimes} tests nothing: give at least 1.")
+    checks.check_memory(f"lifetimes={lifetimes} with length={length}", 4.0 * lifetimes * length)
     run = compiled(learner, environment, length, measure, min(at_once, lifetimes))
     return np.asarray(run(theta, jax.random.split(jax.random.key(seed), lifetimes)))
 
 
 @functools.lru_cache(maxsize=128)
 def compiled(
-    learner: Learner, environment: Environment, length: int, measure: Callable, at_once: int
+    learner: Learner, environment: Environment, length: Count, measure: Callable, at_once: Count
 ) -> Callable:
     """`(theta, keys [lifetimes]) -> measures`, compiled once however many theta are tested."""
 
     def one(theta, key):
-        return measure(live(learner, environment, length, theta, key))
+        measured = measure(live(learner, environment, length, theta, key))
+        if not isinstance(measured, jax.Array):
+            raise ValueError(
+                f"measure gave {checks.shown(measured)}: give a function of a Lifetime that "
+                "returns an array."
+            )
+        return measured
 
     @jax.jit
     def run(theta, keys):
@@ -74,7 +81,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> np.ndarray:
+def interval(values: np.ndarray, level: Share = 0.95) -> np.ndarray:
     """Student's t interval of the mean over meta-training seeds.
 
     A claim about a way of meta-training is a claim about seeds that were not run, and lifetimes of
@@ -96,19 +103,19 @@ def interval(values: np.ndarray, level: float = 0.95) -> np.ndarray:
             figure, or `level` is not between 0 and 1.
     """
     means = of_seeds(values)
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} is no probability: give a number between 0 and 1.")
     error, freedom = standard_error(means)
     reach = error * stats.t.ppf((1 + level) / 2, freedom)
     return means.mean(axis=0) + np.multiply.outer([-1, 1], reach)
 
 
-def estimate(values: np.ndarray) -> Estimate:
+def estimate(values: Annotated[np.ndarray, "S T"]) -> Estimate:
     """The mean of values [seeds, lifetimes], with its 95% `interval`."""
     return Estimate(float(np.mean(values)), *map(float, interval(values)))
 
 
-def share_of_gap(values: np.ndarray, none: float, whole: np.ndarray) -> Estimate:
+def share_of_gap(
+    values: Annotated[np.ndarray, "S T"], none: float, whole: Annotated[np.ndarray, "S2 T2"]
+) -> Estimate:
     """Where one group of seeds lies between a level and another group: 0 at the level, 1 at the
     mean of the other group, whose own spread counts as well.
 
@@ -122,9 +129,14 @@ def share_of_gap(values: np.ndarray, none: float, whole: np.ndarray) -> Estimate
 
     Returns:
         The share with its 95% interval.
+
+    Raises:
+        ValueError: there is no gap.
     """
     own, other = of_seeds(values), of_seeds(whole)
     gap = other.mean() - none
+    if gap == 0:
+        raise ValueError(f"none={none} is the mean of `whole`: give two levels with a gap.")
     share = (own.mean() - none) / gap
     (error, freedom), (error_other, freedom_other) = map(standard_error, (own, other))
     parts = np.array([error**2, (share * error_other) ** 2]) / gap**2
@@ -141,7 +153,6 @@ def of_seeds(values: np.ndarray) -> np.ndarray:
         ValueError: `values` is not [seeds, lifetimes] or [seeds, lifetimes, parts], or is a single
             figure.
     """
-    values = np.asarray(values)
     if values.ndim not in (2, 3) or values.shape[0] * values.shape[1] < 2:
         raise ValueError(
             f"values has shape {values.shape}: give [seeds, lifetimes], at least two figures."

@@ -5,13 +5,14 @@ moves theta along the estimated gradient with Adam. Several outer steps run in o
 device, so that Python costs nothing.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,18 +22,19 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint, devices, evolution
+from symla_lite import checkpoint, devices, evolution, stop
+from symla_lite.checks import MAY_BE_NAN, Count, Index, NotNegative, Positive, Seed
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.mixture import Mixture
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner, Theta
-from symla_lite.lifetime import live
+from symla_lite.lifetime import is_finite, live_until
 
 GIB = 2**30
 
 COPIES = 8
-"""Times that a lifetime's state is in memory: itself, the gates of its LSTMs, which are four, and
-copies."""
+"""Times that a lifetime's state counts against the cache: itself, the gates of its LSTMs, which are
+four, and copies."""
 
 CACHE = 1.5 * 2**20
 """Bytes of states that stay where one core of a CPU finds them at once, in a cache of 2 MiB."""
@@ -48,19 +50,24 @@ class Outer:
 
     es: ES
     """The gradient's estimate."""
-    learning_rate: float
+    learning_rate: Positive
     """Adam's alpha; its other constants are the paper's, beta_1 = 0.9 and beta_2 = 0.999."""
-    steps: int
+    steps: Count
     """Outer steps, that is updates of theta."""
-    length: int
+    length: Count
     """L, steps in a lifetime."""
-    lifetimes: int
-    """Lifetimes a member lives; its fitness is the mean of their rewards."""
+    lifetimes: Count
+    """Lifetimes of a member; its fitness is the mean of their rewards."""
 
-    def __post_init__(self):
-        for field in ("learning_rate", "steps", "length", "lifetimes"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field}={getattr(self, field)}: give a number above 0.")
+
+class Progress(NamedTuple):
+    """Where a run is: what a checkpoint keeps beside the time it took."""
+
+    theta: jax.Array
+    """[D]."""
+    optimiser: optax.OptState
+    curve: np.ndarray
+    """A row for each step so far, with an entry for each of `curve_names`."""
 
 
 class MetaTrained(NamedTuple):
@@ -71,7 +78,8 @@ class MetaTrained(NamedTuple):
     curve: dict[str, np.ndarray]
     """For every outer step, [steps]: `fitness`, the population's mean lifetime reward; `spread`,
     its standard deviation over members; `gradient`, the norm of the estimated gradient. After a
-    mixture also `fitness NAME` of every part, and the first two are over the members of all."""
+    mixture also `fitness NAME` of every part, and the first two are over the members of all. Last,
+    `non-finite`: how many members earned NaN or infinity; the others make the other columns."""
     about: dict[str, Any]
     """What was run: learner, environment, `Outer`, seed and start, in plain types."""
     seconds: float
@@ -79,16 +87,23 @@ class MetaTrained(NamedTuple):
 
 
 CURVE = ("fitness", "spread", "gradient")
+NON_FINITE = "non-finite"
 
 Environments = Environment | Mixture
 """What a theta can be meta-trained on."""
 
 
 def curve_names(environment: Environments) -> tuple[str, ...]:
-    """The columns of a learning curve: `CURVE`, and the fitness on each part of a mixture."""
-    if not isinstance(environment, Mixture):
-        return CURVE
-    return CURVE + tuple(f"fitness {part.environment.name}" for part in environment.parts)
+    """The columns of a learning curve: `CURVE`, the fitness on each part of a mixture, and the
+    number of members without a finite fitness."""
+    mixed = environment.parts if isinstance(environment, Mixture) else ()
+    return (*CURVE, *(f"fitness {part.environment.name}" for part in mixed), NON_FINITE)
+
+
+def initial_progress(environment: Environments, outer: Outer, theta: jax.Array) -> Progress:
+    """Where a run begins with a theta [D]."""
+    curve = np.zeros((0, len(curve_names(environment))), theta.dtype)
+    return Progress(theta, optax.adam(outer.learning_rate).init(theta), curve)
 
 
 def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Outer]]:
@@ -121,17 +136,28 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
     ]
 
 
+class Earned(NamedTuple):
+    """What the pairs of a population earn on one environment."""
+
+    eps: jax.Array
+    """Their noise, [P, D]."""
+    earned: jax.Array
+    """Their fitness, [P, 2]."""
+    known: jax.Array
+    """The same, with NaN for a member whose state is not finite in the end."""
+
+
 LONG = 120
 """Seconds from which on a run says in words how long it will take."""
 
 
-def spoken(seconds: float) -> str:
+def duration_in_words(seconds: NotNegative) -> str:
     """A time as one says it: `40 min`, `5.5 h`."""
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def describe(
-    learner: Learner, environment: Environments, outer: Outer, seed: int
+    learner: Learner, environment: Environments, outer: Outer, seed: Seed
 ) -> dict[str, Any]:
     """Everything that decides the outcome, in plain types."""
     return {
@@ -153,35 +179,38 @@ def sizes(learner: Learner, environment: Environment) -> tuple[int, int, int]:
     """The numbers in theta, in a learner's state, and in the first state and observation of an
     episode."""
 
-    def birth(key):
+    def start(key):
         theta = learner.init_theta(key, environment.sizes)
         episode = environment.reset(key, environment.draw_task(key))
         return theta, learner.init_state(theta, key, environment.sizes), episode
 
-    born = jax.eval_shape(birth, jax.random.key(0))
-    return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in born)
+    initial = jax.eval_shape(start, jax.random.key(0))
+    return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in initial)
 
 
 def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[float, float]:
     """The memory that one outer step takes, in GiB: for all pairs' noise, and for each pair that
     lives at the same time.
 
-    The estimate counts floats of 4 bytes and errs on the side of more. The whole population's noise
-    is there four times over (drawn, cut into chunks, weighed), a member five times. Each of its
-    lifetimes keeps `COPIES` states and, for every step, what was drawn before the first: keys, luck
-    and the beginning of an episode.
+    The estimate counts floats of 4 bytes: what XLA's compiler for a CPU sets aside for runs of
+    SymLA and the MetaRNN, fitted by least squares and rounded up. Of the whole population's noise
+    there are six copies (random bits, numbers, chunks). Each lifetime of a member keeps three
+    states and, for every step, what was drawn before the first: keys, Gumbel noise and the
+    beginning of an episode. A test compares it with the compiler's own figure.
     """
     if isinstance(environment, Mixture):  # one part after the other, with the noise of all
         noises, pairs = zip(*(needs(learner, *part) for part in parts(environment, outer)))
         return sum(noises), max(pairs)
     theta, state, episode = sizes(learner, environment)
-    step = 8 + episode + environment.sizes.action
-    lifetime = outer.length * step + COPIES * state
-    noise = 4 * (4 * outer.es.pairs * theta) / GIB
-    return noise, 4 * 2 * (5 * theta + outer.lifetimes * lifetime) / GIB
+    step = 6 + episode + 2 * environment.sizes.action
+    lifetime = outer.length * step + 3 * state
+    noise = 4 * (5.9 * outer.es.pairs * theta) / GIB
+    return noise, 4 * 2 * (theta + outer.lifetimes * lifetime) / GIB
 
 
-def pairs_at_once(learner: Learner, environment: Environments, outer: Outer, memory: float) -> int:
+def pairs_at_once(
+    learner: Learner, environment: Environments, outer: Outer, memory: Positive
+) -> int:
     """How many antithetic pairs may be evaluated at the same time under a memory budget.
 
     Args:
@@ -212,7 +241,7 @@ def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) ->
     return min(outer.es.pairs, max(1, int(CACHE / max(1, one_pair))))
 
 
-def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory: float) -> int:
+def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> int:
     """How many pairs live at the same time: as many as `memory` holds (`pairs_at_once`, which says
     what it raises) and the cache."""
     return min(
@@ -221,8 +250,8 @@ def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory
     )
 
 
-def said_beforehand(
-    learner: Learner, environment: Environments, outer: Outer, memory: float
+def memory_in_words(
+    learner: Learner, environment: Environments, outer: Outer, memory: Positive
 ) -> str:
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
     `pairs_at_once` does."""
@@ -241,9 +270,9 @@ def outer_step(
     environment: Environments,
     outer: Outer,
     unravel: Callable,
-    chunk: int,
+    chunk: Count,
     mesh: Mesh | None = None,
-    unroll: int = 1,
+    unroll: Count = 1,
 ) -> Callable:
     """One pass of Algorithm 1's loop. The gradients of a mixture's parts are added.
 
@@ -261,61 +290,82 @@ def outer_step(
     alone = mesh is None or mesh.size == 1
     shared = parts(environment, outer)
 
-    def earn(environment: Environment, outer: Outer, theta, key) -> tuple[jax.Array, jax.Array]:
-        """The noise [P, D] and the fitness [P, 2] of all pairs on one environment."""
+    def earn(environment: Environment, outer: Outer, theta, key) -> Earned:
+        """What all pairs earn on one environment."""
 
-        def fitness(phi: jax.Array, key: jax.Array) -> jax.Array:
+        def fitness(phi: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
             def reward(key):
-                lived = live(learner, environment, outer.length, unravel(phi), key, unroll)
-                return lived.reward.sum()
+                lived, h = live_until(learner, environment, outer.length, unravel(phi), key, unroll)
+                return lived.reward.sum(), is_finite(h)
 
-            return jnp.mean(jax.vmap(reward)(jax.random.split(key, outer.lifetimes)))
+            rewards, finite = jax.vmap(reward)(jax.random.split(key, outer.lifetimes))
+            return jnp.mean(rewards), jnp.all(finite)
 
         es = outer.es
         key_noise, key_lives = jax.random.split(key)
         eps = evolution.noise(key_noise, es.pairs, theta.size)
         keys = jax.random.split(key_lives, es.pairs)
         if alone:
-            return eps, evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+            earned, finite = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
+            return Earned(eps, earned, jnp.where(finite, earned, jnp.nan))
         own = devices.share(eps), es.sigma, devices.share(keys)
-        earned = evolution.pair_fitness(fitness, theta, *own, chunk)
-        return eps, devices.gather(earned, es.pairs)
+        earned, finite = evolution.pair_fitness(fitness, theta, *own, chunk)
+        earned = devices.gather(jnp.where(finite, earned, jnp.nan), es.pairs)
+        return Earned(eps, earned, earned)
+
+    def move(theta, optimiser, all_earned: list[tuple[jax.Array, jax.Array]], healthy: bool):
+        """Theta and the optimiser's state after noise and fitness, and a row but for its last."""
+        shape, norm, mean_and_spread = (
+            (evolution.shape_healthy, jnp.linalg.norm, lambda x: (jnp.mean(x), jnp.std(x)))
+            if healthy
+            else (evolution.shape, evolution.norm, evolution.mean_and_spread)
+        )
+        gradient = 0.0
+        for eps, earned in all_earned:
+            shaped = shape(earned, outer.es.shaping)
+            gradient += evolution.gradient(eps, shaped, outer.es.sigma)
+        updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
+        theta = optax.apply_updates(theta, updates)
+        everybody = jnp.concatenate([earned for _, earned in all_earned])
+        row = [*mean_and_spread(everybody), norm(gradient)]
+        if isinstance(environment, Mixture):
+            row += [mean_and_spread(earned)[0] for _, earned in all_earned]
+        return theta, optimiser, row
 
     def step(theta, optimiser, key):
         keys = [key] if len(shared) == 1 else jax.random.split(key, len(shared))
-        gradient, all_earned = 0.0, []
-        for part, key in zip(shared, keys):
-            eps, earned = earn(*part, theta, key)
-            shaped = evolution.shape(earned, outer.es.shaping)
-            gradient += evolution.gradient(eps, shaped, outer.es.sigma)
-            all_earned.append(earned)
-        updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
-        theta = optax.apply_updates(theta, updates)
-        everybody = jnp.concatenate(all_earned)
-        row = [jnp.mean(everybody), jnp.std(everybody), jnp.linalg.norm(gradient)]
-        if isinstance(environment, Mixture):
-            row += [jnp.mean(earned) for earned in all_earned]
-        return theta, optimiser, tuple(row)
+        found = [earn(*part, theta, key) for part, key in zip(shared, keys)]
+        # What is healthy is computed as if nothing else could be, to the same bits as ever.
+        after = move(theta, optimiser, [(x.eps, x.earned) for x in found], healthy=True)
+        known = jnp.concatenate([x.known for x in found])
+        after = jax.lax.cond(
+            evolution.is_healthy(known),
+            lambda: after,
+            lambda: move(theta, optimiser, [(x.eps, x.known) for x in found], healthy=False),
+        )
+        theta, optimiser, row = after
+        return theta, optimiser, (*row, jnp.sum(~jnp.isfinite(known), dtype=row[0].dtype))
 
     return step if alone else devices.on_all(step, mesh)
 
 
+@stop.listening()
 def meta_train(
     learner: Learner,
     environment: Environments,
     outer: Outer,
-    seed: int,
+    seed: Seed,
     path: Path | None = None,
     *,
     start: Theta | None = None,
-    memory: float = 1.0,
-    steps_per_call: int = 10,
-    save_every: float = 10.0,
+    memory: Positive = 1.0,
+    steps_per_call: Count = 10,
+    save_every: NotNegative = 10.0,
     progress: bool = True,
     label: str = "",
-    position: int | None = None,
+    position: Index | None = None,
     on: Sequence[jax.Device] | None = None,
-    unroll: int = 1,
+    unroll: Count = 1,
 ) -> MetaTrained:
     """Meta-trains a learner.
 
@@ -345,9 +395,13 @@ def meta_train(
             outcome beyond rounding.
 
     Raises:
-        ValueError: see `Outer` and `ES`; `memory` too small.
+        ValueError: see `Outer` and `ES`; `memory` too small; a start that is not finite.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
-            configuration. It is left as it was.
+            configuration or precision. It is left as it was. Only `steps` may differ, and grow.
+        FloatingPointError: a step would leave theta without finite numbers, or no member of it has
+            a finite fitness. It is not taken; the checkpoint has all steps before it.
+        KeyboardInterrupt: it was stopped, by Ctrl-C or SIGTERM. The checkpoint has the steps so
+            far.
     """
     mesh = devices.mesh(on)
     names = curve_names(environment)
@@ -356,96 +410,201 @@ def meta_train(
     theta, unravel = ravel_pytree(
         learner.init_theta(key_init, environment.sizes) if start is None else start
     )
+    theta = jnp.asarray(theta, float)  # a start may come from a record of another precision
     about = describe(learner, environment, outer, seed) | {"start": origin(start)}
-    optimiser = optax.adam(outer.learning_rate).init(theta)
-    curve, seconds = np.zeros((0, len(names)), np.float32), 0.0
+    state, seconds = initial_progress(environment, outer, theta), 0.0
     if path is not None and devices.is_first() and os.path.exists(path):
-        theta, optimiser, curve, seconds = resume(Path(path), about, optimiser)
-    done = int(devices.from_first(np.int32(len(curve))))
-    curve = np.resize(curve, (done, len(names)))  # a shape that all agree on; the contents follow
-    theta, optimiser, curve, seconds = devices.from_first((theta, optimiser, curve, seconds))
-    theta, optimiser = devices.to_all((theta, optimiser), mesh)
+        state, seconds = resume(Path(path), about, state)
+    done = int(devices.from_first(np.int32(len(state.curve))))
+    curve = np.resize(state.curve, (done, len(names)))  # a shape that all agree on; contents follow
+    state, seconds = devices.from_first((state._replace(curve=curve), seconds))
+    theta, optimiser = devices.to_all((state.theta, state.optimiser), mesh)
+    state = Progress(theta, optimiser, np.asarray(state.curve))
 
     one_step = outer_step(learner, environment, outer, unravel, chunk, mesh, unroll)
 
     @functools.partial(jax.jit, compiler_options=devices.compiler_options())
     def several_steps(theta, optimiser, first, last):
-        """Outer steps first ... last - 1. The loop's length is an argument: one compilation."""
+        """Outer steps first ... last - 1. The loop's length is an argument: one compilation. A step
+        that leaves no finite numbers is not taken, and is the last one; its row is there."""
 
-        def body(step, carry):
-            theta, optimiser, rows = carry
-            theta, optimiser, row = one_step(theta, optimiser, jax.random.fold_in(key_steps, step))
-            return theta, optimiser, rows.at[step - first].set(jnp.stack(row))
+        def body(carry):
+            step, _, before, rows = carry
+            *after, row = one_step(*before, jax.random.fold_in(key_steps, step))
+            row = jnp.stack(row)
+            finite = is_finite((after, row))
+            after = jax.tree.map(functools.partial(jnp.where, finite), tuple(after), before)
+            return step + finite, finite, after, rows.at[step - first].set(row)
 
         rows = jnp.zeros((steps_per_call, len(names)))
-        return jax.lax.fori_loop(first, last, body, (theta, optimiser, rows))
+        return jax.lax.while_loop(
+            lambda carry: carry[1] & (carry[0] < last),
+            body,
+            (first, True, (theta, optimiser), rows),
+        )
 
     began = time.monotonic() - float(seconds)
 
     def save():
         if path is not None and devices.is_first():
-            arrays = {"theta": theta, "curve": curve, "seconds": time.monotonic() - began}
-            leaves = enumerate(jax.tree.leaves(optimiser))
+            arrays = {"theta": state.theta, "curve": state.curve}
+            leaves = enumerate(jax.tree.leaves(state.optimiser))
             arrays |= {f"optimiser/{i}": leaf for i, leaf in leaves}
-            checkpoint.save(path, arrays, about)
+            checkpoint.save(path, arrays | {"seconds": time.monotonic() - began}, about)
 
     save()  # a folder that cannot be written to is found out before the work, not after it
     saved = time.monotonic()
-    lives, calls = outer.es.population * outer.lifetimes, 0
-    with tqdm(
+    lifetimes, calls = outer.es.population * outer.lifetimes, 0
+    bar = tqdm(
         total=outer.steps,
-        initial=len(curve),
+        initial=len(state.curve),
         desc=label,
         unit="step",
         disable=not (progress and devices.is_first()),
         position=position,
         leave=position is None,
-    ) as bar:
-        while len(curve) < outer.steps:
+    )
+    with bar, _saved_when_stopped(save, path):
+        while len(state.curve) < outer.steps:
             called = time.monotonic()
-            first, last = len(curve), min(len(curve) + steps_per_call, outer.steps)
-            theta, optimiser, rows = several_steps(theta, optimiser, first, last)
-            curve = np.concatenate([curve, np.asarray(rows)[: last - first]])
+            first, last = len(state.curve), min(len(state.curve) + steps_per_call, outer.steps)
+            done, finite, (theta, optimiser), rows = several_steps(
+                state.theta, state.optimiser, first, last
+            )
+            taken, row = np.split(np.asarray(rows), [int(done) - first])
+            # All of it at once: an interrupt finds it before the call or after it.
+            state = Progress(theta, optimiser, np.concatenate([state.curve, taken]))
+            if not finite:
+                save()
+                raise FloatingPointError(
+                    _not_taken(dict(zip(names, row[0])), int(done), outer, path)
+                )
             took = time.monotonic() - called
-            rate = (last - first) * lives / took
-            bar.set_postfix_str(f"fitness {curve[-1, 0]:.3f}, {rate:,.0f} lifetimes/s")
+            rate = (last - first) * lifetimes / took
+            bar.set_postfix_str(
+                f"fitness {state.curve[-1, 0]:.3f}, {rate:,.0f} lifetimes/s"
+                + without_fitness(state.curve[:, -1])
+            )
             bar.update(last - first)
             calls += 1
             ahead = (outer.steps - last) * took / (last - first)
             if calls == 2 and ahead > LONG and not bar.disable:  # the first call compiles, too
-                left = f"{outer.steps - last} steps to go, about {spoken(ahead)}."
+                left = f"{outer.steps - last} steps to go, about {duration_in_words(ahead)}."
                 bar.write(f"{label}: {left}" if label else left)
             if time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
-    save()
-    columns = dict(zip(names, curve.T, strict=True))
-    theta = unravel(jnp.asarray(np.asarray(theta)))  # of this process alone again
+            stop.check()
+        save()
+    columns = dict(zip(names, state.curve.T, strict=True))
+    theta = unravel(jnp.asarray(np.asarray(state.theta)))  # of this process alone again
     return MetaTrained(theta, columns, about, time.monotonic() - began)
 
 
-def resume(path: Path, about: dict[str, Any], optimiser: optax.OptState) -> tuple:
-    """Theta, the optimiser's state, the curve and the seconds spent, from a checkpoint of the same
-    configuration.
+@contextlib.contextmanager
+def _saved_when_stopped(save: Callable[[], None], path: Path | None) -> Iterator[None]:
+    """Saves once more where `KeyboardInterrupt` is raised, if that is possible."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if path is None:
+            raise type(stopped)("Stopped. Nothing was kept, since no path was given.") from None
+        with contextlib.suppress(checkpoint.FileTrouble):
+            save()
+        raise
+
+
+def without_fitness(lost: np.ndarray) -> str:
+    """What is said after other figures of members that earned NaN or infinity, of which a curve
+    counts some at every step, [steps]: `, 3 non-finite`; nothing where there were none."""
+    return f", {lost.sum():,.0f} {NON_FINITE}" if lost.any() else ""
+
+
+def _not_taken(row: dict[str, float], done: int, outer: Outer, path: Path | None) -> str:
+    """Why the step after `done` was not taken, where the run can be found, and what to change.
+
+    Args:
+        row: the curve at that step.
+    """
+    empty = [name for name in row if name.startswith("fitness") and not np.isfinite(row[name])]
+    if empty:
+        on = empty[-1].removeprefix("fitness")
+        why = f"no member has a finite fitness{f' on{on}' if on else ''}"
+    else:
+        why = f"theta would not be finite any more (the gradient's norm is {row['gradient']:.3g})"
+    kept = f"The last finite checkpoint, after step {done}, is in {path}."
+    return (
+        f"Stopped before outer step {done + 1} of {outer.steps}: {why}. "
+        f"{kept if path else 'Nothing was kept, since no path was given.'} Give a smaller "
+        f"learning_rate (now {outer.learning_rate:g}) or sigma (now {outer.es.sigma:g}), or an "
+        "environment with finite, smaller rewards and observations."
+    )
+
+
+def resume(path: Path, about: dict[str, Any], begin: Progress) -> tuple[Progress, float]:
+    """What a checkpoint of the same configuration has, and the seconds spent. It may have fewer
+    steps ahead of it than are wanted now.
+
+    Args:
+        begin: where a run begins that has no checkpoint.
 
     Raises:
-        FileTrouble: it is damaged, or of another configuration.
+        FileTrouble: it is damaged, or of another configuration or precision.
     """
     arrays, kept = checkpoint.load(path)
-    if kept != about:
-        differing = sorted(
-            name for name in about.keys() | kept.keys() if about.get(name) != kept.get(name)
-        )
+    steps, ahead = about["outer"]["steps"], checkpoint.at(kept, "outer", "steps")
+    as_then = about | {"outer": about["outer"] | {"steps": ahead}}
+    if kept != about and not (kept == as_then and isinstance(ahead, int) and ahead < steps):
         raise checkpoint.FileTrouble(
-            f"{path} is a checkpoint of another configuration (it differs in "
-            f"{', '.join(differing)}). It was left as it is; give another path, or the "
-            "configuration that it was made with."
+            f"{path} is a checkpoint of another configuration "
+            f"(it differs in {checkpoint.differences(kept, about)}). It was left as it is; give "
+            "another path, or the configuration that it was made with, of which outer.steps alone "
+            "may grow."
         )
-    leaves, tree = jax.tree.flatten(optimiser)
-    leaves = [jnp.asarray(arrays[f"optimiser/{i}"]) for i in range(len(leaves))]
-    return (
-        jnp.asarray(arrays["theta"]),
-        jax.tree.unflatten(tree, leaves),
-        arrays["curve"],
-        float(arrays["seconds"]),
-    )
+    return progress_in(path, arrays, ahead, begin)
+
+
+def progress_in(
+    path: Path,
+    arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]],
+    steps: Count,
+    begin: Progress,
+) -> tuple[Progress, float]:
+    """Where a run is, and the seconds spent, from the arrays of its checkpoint.
+
+    Args:
+        path: the checkpoint, for messages.
+        arrays: what was loaded from it.
+        steps: all outer steps of the run.
+        begin: where such a run begins.
+
+    Raises:
+        FileTrouble: an array is missing, does not belong there, or has another shape or precision,
+            NaN or infinity; or they do not go together.
+    """
+    leaves, tree = jax.tree.flatten(begin.optimiser)
+    likes = {"theta": begin.theta} | {f"optimiser/{i}": leaf for i, leaf in enumerate(leaves)}
+    columns = begin.curve.shape[1]
+    if np.shape(arrays.get("curve"))[1:] == (columns - 1,):  # older: NaN was not counted
+        arrays = {**arrays, "curve": np.pad(arrays["curve"], [(0, 0), (0, 1)])}
+    shapes = {name: like.shape for name, like in likes.items()}
+    checkpoint.check(path, arrays, shapes | {"curve": (None, columns), "seconds": ()})
+    for name, like in (likes | {"curve": begin.curve}).items():
+        if arrays[name].dtype != like.dtype:
+            raise checkpoint.FileTrouble(
+                f"{path} was computed in another precision ({name!r} is {arrays[name].dtype} there "
+                f"and {like.dtype} here). It was left as it is; set JAX_ENABLE_X64 as it was then, "
+                "or give another path."
+            )
+    done = len(arrays["curve"])
+    counted = {int(arrays[name]) for name, like in likes.items() if like.dtype.kind == "i"}
+    if done > steps or counted - {done} or arrays["seconds"] < 0:
+        raise checkpoint.wrong(
+            path,
+            f"a curve of {done} steps, an optimiser of {', '.join(map(str, counted))} and "
+            f"{float(arrays['seconds']):.3g} seconds of {steps} steps, which do not go together",
+        )
+    leaves = [jnp.asarray(arrays[name]) for name in likes if name != "theta"]
+    optimiser = jax.tree.unflatten(tree, leaves)
+    found = Progress(jnp.asarray(arrays["theta"]), optimiser, arrays["curve"])
+    return found, float(arrays["seconds"])

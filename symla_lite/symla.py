@@ -21,20 +21,21 @@ import jax
 import jax.numpy as jnp
 
 from symla_lite import vsml
+from symla_lite.checks import Count, NotNegative
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
-from symla_lite.vsml import Cells, Heard
+from symla_lite.vsml import CellInputs, Cells
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What the paper fixes and what it leaves open; `symla` explains each."""
 
-    hidden: int
-    message: int
-    ticks: int
+    hidden: Count
+    message: Count
+    ticks: Count
     reduce: vsml.Reduce
     exchange: Literal["step", "tick"]
-    initial_std: float
+    initial_std: NotNegative
     end_flag: bool
     forget_bias: float
 
@@ -77,28 +78,28 @@ def pass_messages(
         for k, (state, m_fwd, m_bwd) in enumerate(layers):
             from_before = layers[k - 1].m_fwd if k > 0 else observation
             from_behind = layers[k + 1].m_bwd if k + 1 < len(layers) else action
-            heard = Heard(
+            inputs = CellInputs(
                 at_input=jnp.concatenate([m_bwd, from_before], axis=-1),
                 at_output=jnp.concatenate([m_fwd, from_behind], axis=-1),
                 everywhere=everywhere,
             )
             for _ in range(ticks):
-                state = cells.tick(state, heard)
+                state = cells.tick(state, inputs)
             layers[k] = Layer(state, cells.forward(state), cells.backward(state))
     return layers[-1].m_fwd[:, 0], tuple(layers)
 
 
 def symla(
-    hidden: int = 16,
-    message: int = 8,
-    ticks: int = 2,
+    hidden: Count = 16,
+    message: Count = 8,
+    ticks: Count = 2,
     reduce: vsml.Reduce = "mean",
     exchange: Literal["step", "tick"] = "step",
-    initial_std: float = 0.0,
+    initial_std: NotNegative = 0.0,
     end_flag: bool = True,
     forget_bias: float = 1.0,
-    layers: int = 1,
-    units: int = 8,
+    layers: Count = 1,
+    units: Count = 8,
     form: vsml.Form = "auto",
 ) -> Learner:
     """The SymLA learner.
@@ -133,35 +134,16 @@ def symla(
     Raises:
         ValueError: a size that is not positive, a negative `initial_std`, an unknown word.
     """
-    sizes_given = {"hidden": hidden, "message": message, "ticks": ticks, "layers": layers}
-    for name, value in (sizes_given | {"units": units}).items():
-        if value < 1:
-            raise ValueError(f"SymLA cannot have {name}={value}: give at least 1.")
-    for name, value, words in (
-        ("reduce", reduce, ("mean", "sum")),
-        ("exchange", exchange, ("step", "tick")),
-        ("form", form, vsml.FORMS),
-    ):
-        if value not in words:
-            raise ValueError(f"SymLA has no {name}={value!r}: give one of {', '.join(words)}.")
-    if initial_std < 0:
-        raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
-
     options = Options(hidden, message, ticks, reduce, exchange, initial_std, end_flag, forget_bias)
     everywhere = 1 + end_flag
-    heard = 2 * (message + (1 if layers == 1 else message)) + everywhere
+    inputs = 2 * (message + (1 if layers == 1 else message)) + everywhere
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del sizes  # fits all
-        return vsml.lstm_theta(key, heard, hidden, message, forget_bias)
+        return vsml.lstm_theta(key, inputs, hidden, message, forget_bias)
 
     def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SymLAState:
-        hears = theta["lstm/linear"]["w"].shape[0] - hidden
-        if hears != heard:
-            raise ValueError(
-                f"The cells of this theta hear {hears} numbers, and those of layers={layers} with "
-                f"these options {heard}: give the options that theta was meta-trained with."
-            )
+        del theta  # fits all sizes
         chain = vsml.chain(sizes, (layers - 1) * (units,))
         return tuple(
             Layer(

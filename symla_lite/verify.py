@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from symla_lite import checkpoint, studies
+from symla_lite.checks import Index, Seed
 from symla_lite.claims import CLAIMS, answer
 from symla_lite.studies import records, results
 from symla_lite.studies.criteria import checksums
@@ -81,7 +82,7 @@ def recorded(out: Path) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def retest(out: Path, study: str, scale: str, training: str, seed: int, which: int) -> str:
+def retest(out: Path, study: str, scale: str, training: str, seed: Seed, which: Index) -> str:
     """Meta-tests one recorded theta again, on the test number `which` of its study.
 
     Returns:
@@ -114,6 +115,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="decides which")
     parser.add_argument("--write", action="store_true", help="keep the verdicts as they are now")
     given = parser.parse_args(arguments)
+    if given.sample < 0:
+        parser.error(f"--sample {given.sample}: give 0 or more")
+    if not (given.data / KEPT).is_file():
+        parser.error(f"--data {given.data} holds no {KEPT}: give the folder of the records")
     found = verdicts(given.data)
     kept = given.data / KEPT
     if given.write:

@@ -17,20 +17,21 @@ the same cells.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
 from symla_lite import backprop
+from symla_lite.checks import Count, Index, Key, Name, NotNegative, Positive, Range
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 from symla_lite.lstm import for_gates, through_gates, with_forget_bias
 
 # The cells of one layer.
 
 
-class Heard(NamedTuple):
+class CellInputs(NamedTuple):
     """What the cells of a layer receive in one tick."""
 
     at_input: jax.Array
@@ -55,7 +56,7 @@ class Cell(NamedTuple):
 class Cells(NamedTuple):
     """All cells (a, b) of a layer at once; their state is a tree of arrays [A, B, ...]."""
 
-    tick: Callable[[State, Heard], State]
+    tick: Callable[[State, CellInputs], State]
     """Equation 6."""
     forward: Callable[[State], jax.Array]
     """Equation 7: `state -> m_fwd [B, M]`."""
@@ -77,7 +78,6 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
     Raises:
         ValueError: an unknown `reduce`.
     """
-    _check_word("reduce", reduce, ("mean", "sum"))
     total = {"mean": jnp.mean, "sum": jnp.sum}[reduce]
 
     def over_a_and_b(function, *axes):
@@ -88,7 +88,7 @@ def textbook(cell: Cell, reduce: Reduce = "sum") -> Cells:
     rnn = over_a_and_b(cell.rnn, "ab", "a", "b", "")
     m_fwd, m_bwd = over_a_and_b(cell.m_fwd, "ab"), over_a_and_b(cell.m_bwd, "ab")
     return Cells(
-        tick=lambda state, heard: rnn(state, *heard),
+        tick=lambda state, inputs: rnn(state, *inputs),
         forward=lambda state: total(m_fwd(state), axis=0),
         backward=lambda state: total(m_bwd(state), axis=1),
     )
@@ -108,7 +108,7 @@ class BackpropState(NamedTuple):
     """g'(z_a) w_ab delta_b, its part of the sum in Equation 2."""
 
 
-def backprop_cell(alpha: float | jax.Array, nonlinearity: str = "tanh") -> Cell:
+def backprop_cell(alpha: backprop.LearningRate, nonlinearity: backprop.Hidden = "tanh") -> Cell:
     """The cell with which Equations 6 to 8 are Equations 1 to 3.
 
     Messages have three entries. Forward: a value and, in the second, 0 where it comes from outside
@@ -122,7 +122,6 @@ def backprop_cell(alpha: float | jax.Array, nonlinearity: str = "tanh") -> Cell:
     Raises:
         ValueError: an unknown nonlinearity.
     """
-    _check_word("nonlinearity", nonlinearity, tuple(backprop.NONLINEARITIES))
     g = backprop.NONLINEARITIES[nonlinearity]
 
     def rnn(state, m_fwd_a, m_bwd_b, everywhere):
@@ -161,12 +160,12 @@ def backprop_states(weights: backprop.Weights) -> tuple[BackpropState, ...]:
 # The cell that is meta-trained: an LSTM and two linear read-outs.
 
 
-def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bias: float) -> Theta:
+def lstm_theta(key: Key, inputs: Count, hidden: Count, message: Count, forget_bias: float) -> Theta:
     """Initial meta-parameters of an LSTM cell.
 
     Args:
         key: all that is random.
-        heard: how many numbers a cell receives in a tick, I + J + E.
+        inputs: how many numbers a cell receives in a tick, I + J + E.
         hidden: N, the size of its state.
         message: M, the size of its messages.
         forget_bias: the forget gate's bias in all.
@@ -177,12 +176,9 @@ def lstm_theta(key: jax.Array, heard: int, hidden: int, message: int, forget_bia
     Raises:
         ValueError: a size below 1.
     """
-    for name, value in {"heard": heard, "hidden": hidden, "message": message}.items():
-        if value < 1:
-            raise ValueError(f"An LSTM cannot have {name}={value}: give at least 1.")
     init, _ = _lstm(hidden, message)
     nothing = jnp.zeros(hidden)
-    theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(heard))
+    theta = init(key, hk.LSTMState(nothing, nothing), jnp.zeros(inputs))
     return with_forget_bias(theta, "lstm/linear", forget_bias)
 
 
@@ -191,7 +187,7 @@ def lstm_cell(theta: Theta) -> Cell:
     message = theta["m_fwd"]["b"].shape[0]
     _, (rnn, m_fwd, m_bwd) = _lstm(theta["m_fwd"]["w"].shape[0], message)
     return Cell(
-        rnn=lambda state, *heard: rnn(theta, state, jnp.concatenate(heard)),
+        rnn=lambda state, *inputs: rnn(theta, state, jnp.concatenate(inputs)),
         m_fwd=lambda state: m_fwd(theta, state.hidden),
         m_bwd=lambda state: m_bwd(theta, state.hidden),
     )
@@ -204,11 +200,11 @@ def _lstm(hidden: int, message: int):
         lstm = hk.LSTM(hidden, name="lstm")
         m_fwd, m_bwd = hk.Linear(message, name="m_fwd"), hk.Linear(message, name="m_bwd")
 
-        def rnn(state, heard):
-            return lstm(heard, state)[1]
+        def rnn(state, inputs):
+            return lstm(inputs, state)[1]
 
-        def all_parts(state, heard):
-            state = rnn(state, heard)
+        def all_parts(state, inputs):
+            state = rnn(state, inputs)
             return m_fwd(state.hidden), m_bwd(state.hidden)
 
         return all_parts, (rnn, m_fwd, m_bwd)
@@ -240,7 +236,7 @@ class Weights(NamedTuple):
     """[N, M]."""
 
 
-def cut(theta: Theta | Weights, everywhere: int = 0) -> Weights:
+def cut(theta: Theta | Weights, everywhere: Index = 0) -> Weights:
     """Prepares an LSTM cell's theta for the fast form; what is prepared stays as it is.
 
     Args:
@@ -276,18 +272,17 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
     Raises:
         ValueError: an unknown `reduce`.
     """
-    _check_word("reduce", reduce, ("mean", "sum"))
     weights = cut(theta)
 
-    def tick(state, heard):
-        for_all = jnp.append(heard.everywhere, 1.0)
-        for_all = jnp.broadcast_to(for_all, (len(heard.at_output), *for_all.shape))
-        at_output = jnp.concatenate([heard.at_output, for_all], axis=-1)
+    def tick(state, inputs):
+        for_all = jnp.append(inputs.everywhere, 1.0)
+        for_all = jnp.broadcast_to(for_all, (len(inputs.at_output), *for_all.shape))
+        at_output = jnp.concatenate([inputs.at_output, for_all], axis=-1)
         product = sum_of_terms if fused else jnp.matmul
 
         def gates(w_input, w_output, w_h):
             return (
-                product(heard.at_input, w_input)[:, None]
+                product(inputs.at_input, w_input)[:, None]
                 + product(at_output, w_output)[None, :]
                 + product(state.hidden, w_h)
             )
@@ -301,11 +296,15 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
         return hk.LSTMState(*through_gates(four, state.cell))
 
     def read_out(linear, axis):
-        if reduce == "mean":
-            return lambda state: jnp.mean(state.hidden, axis) @ linear.w + linear.b
-        return lambda state: (
-            jnp.sum(state.hidden, axis) @ linear.w + state.hidden.shape[axis] * linear.b
-        )
+        add = added if fused else jnp.sum
+
+        def message_of(state):
+            cells = state.hidden.shape[axis]
+            if reduce == "sum":
+                return add(state.hidden, axis) @ linear.w + cells * linear.b
+            return add(state.hidden, axis) / cells @ linear.w + linear.b
+
+        return message_of
 
     return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
 
@@ -316,14 +315,30 @@ def sum_of_terms(x: jax.Array, w: jax.Array) -> jax.Array:
     return jnp.sum(x[..., :, None] * w, axis=-2)
 
 
+FEW = 16
+"""Cells that are added one by one where bytes count."""
+
+
+def added(h: jax.Array, axis: Literal[0, 1]) -> jax.Array:
+    """The sum over a or b, [A, B, N] -> [B, N] or [A, N].
+
+    For `jnp.sum`, and for a product with ones, which it knows to be the same, a GPU's compiler
+    turns all states round in memory in every step.
+    """
+    cells = h.shape[axis]
+    if cells <= FEW:
+        return sum(jax.lax.index_in_dim(h, i, axis, keepdims=False) for i in range(cells))
+    share = jnp.full(cells, 1 / cells, h.dtype)
+    return cells * jnp.tensordot(share, h, axes=(0, axis), precision=jax.lax.Precision.HIGHEST)
+
+
 Form = Literal["auto", "fast", "fused", "textbook"]
 """How a tick is computed, not what, so no record names it: `textbook` reads as the equations,
 `fast` takes the fewest products, `fused` moves the fewest bytes (`fast`'s docstring). `auto` is
 `fast` on a CPU and `fused` elsewhere, as the device decides which of the two is scarce."""
-FORMS = ("auto", "fast", "fused", "textbook")
 
 
-def in_form(form: Form, theta: Theta | Weights, reduce: Reduce, everywhere: int = 0) -> Cells:
+def in_form(form: Form, theta: Theta | Weights, reduce: Reduce, everywhere: Index = 0) -> Cells:
     """The cells of an LSTM's theta in one of the forms. `auto` asks JAX for its devices.
 
     Args:
@@ -338,7 +353,7 @@ def in_form(form: Form, theta: Theta | Weights, reduce: Reduce, everywhere: int 
     return fast(cut(theta, everywhere), reduce, fused)
 
 
-def lstm_state(key: jax.Array, layer: Sizes, hidden: int, std: float) -> hk.LSTMState:
+def lstm_state(key: Key, layer: Sizes, hidden: Count, std: NotNegative) -> hk.LSTMState:
     """Initial states of the LSTM cells of one layer.
 
     Args:
@@ -357,7 +372,7 @@ def lstm_state(key: jax.Array, layer: Sizes, hidden: int, std: float) -> hk.LSTM
 # K layers.
 
 
-def chain(sizes: Sizes, hidden_layers: Sequence[int]) -> list[Sizes]:
+def chain(sizes: Sizes, hidden_layers: Sequence[Count]) -> list[Sizes]:
     """The sizes A^(k) and B^(k) of each layer.
 
     Args:
@@ -388,7 +403,7 @@ def forward_pass(
     new, m_fwds = [], [m_fwd]
     for state in h:
         silence = jnp.zeros((_sizes(state).action, m_fwd.shape[-1]))
-        new.append(cells.tick(state, Heard(m_fwds[-1], silence, jnp.zeros(0))))
+        new.append(cells.tick(state, CellInputs(m_fwds[-1], silence, jnp.zeros(0))))
         m_fwds.append(cells.forward(new[-1]))
     return tuple(new), tuple(m_fwds)
 
@@ -424,20 +439,19 @@ def backward_pass(
         )
     new, m_bwds = [], [m_bwd]
     for state, m_fwd in zip(reversed(h), reversed(m_fwds[:-1]), strict=True):
-        new.insert(0, cells.tick(state, Heard(m_fwd, m_bwds[0], jnp.zeros(0))))
+        new.insert(0, cells.tick(state, CellInputs(m_fwd, m_bwds[0], jnp.zeros(0))))
         m_bwds.insert(0, cells.backward(new[0]))
     return tuple(new), tuple(m_bwds)
 
 
-def message(size: int, *entries: jax.Array) -> jax.Array:
+def message(size: Count, *entries: Annotated[jax.Array, "A"]) -> jax.Array:
     """A message from outside: its first entries [A] as given, the others zero, [A, size].
 
     Raises:
         ValueError: more entries than a message has, or entries that are not vectors of one length.
     """
-    if not entries or {jnp.shape(x) for x in entries} != {(jnp.size(entries[0]),)}:
-        shapes = ", ".join(str(jnp.shape(x)) for x in entries) or "none at all"
-        raise ValueError(f"The entries of a message are vectors of one length, not {shapes}.")
+    if not entries:
+        raise ValueError("A message has no entries: give at least one vector.")
     if len(entries) > size:
         raise ValueError(f"{len(entries)} entries do not fit a message of {size}: make it larger.")
     return jnp.pad(jnp.stack(entries, axis=-1), ((0, 0), (0, size - len(entries))))
@@ -460,10 +474,10 @@ class SupervisedState(NamedTuple):
 
 
 def supervised(
-    name: str,
+    name: Name,
     options: dict[str, Any],
-    size: int,
-    hidden_layers: Sequence[int],
+    size: Annotated[int, Range(least=FEEDBACK)],
+    hidden_layers: Sequence[Count],
     init_theta: Callable[[jax.Array, Sizes], Theta],
     init_layer: Callable[[Theta, jax.Array, Sizes], State],
     cells: Callable[[Theta], Cells],
@@ -489,8 +503,6 @@ def supervised(
     Raises:
         ValueError: a layer without units.
     """
-    if any(units < 1 for units in hidden_layers):
-        raise ValueError(f"A layer has units: hidden_layers={hidden_layers}, give positive sizes.")
 
     def init_state(theta: Theta, key: jax.Array, sizes: Sizes) -> SupervisedState:
         if sizes.observation <= sizes.action:
@@ -522,11 +534,11 @@ def supervised(
 
 
 def vsml(
-    hidden: int = 8,
-    message: int = FEEDBACK,
-    hidden_layers: Sequence[int] = (),
+    hidden: Count = 8,
+    message: Annotated[int, Range(least=FEEDBACK)] = FEEDBACK,
+    hidden_layers: Sequence[Count] = (),
     reduce: Reduce = "sum",
-    initial_std: float = 0.0,
+    initial_std: NotNegative = 0.0,
     forget_bias: float = 1.0,
     form: Form = "auto",
 ) -> Learner:
@@ -548,14 +560,6 @@ def vsml(
     Raises:
         ValueError: a size that is too small, a negative `initial_std`, an unknown word.
     """
-    if hidden < 1:
-        raise ValueError(f"A cell has a state: hidden={hidden}, give at least 1.")
-    if message < FEEDBACK:
-        raise ValueError(f"Feedback takes {FEEDBACK} entries: message={message}, give as many.")
-    if initial_std < 0:
-        raise ValueError(f"A standard deviation is not negative: initial_std={initial_std}.")
-    _check_word("reduce", reduce, ("mean", "sum"))
-    _check_word("form", form, FORMS)
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del sizes  # fits all
@@ -581,10 +585,10 @@ def vsml(
 
 
 def sgd(
-    alpha: float,
-    hidden_layers: Sequence[int] = (),
-    nonlinearity: str = "tanh",
-    scale: float = 1.0,
+    alpha: Positive,
+    hidden_layers: Sequence[Count] = (),
+    nonlinearity: backprop.Hidden = "tanh",
+    scale: NotNegative = 1.0,
 ) -> Learner:
     """Stochastic gradient descent on the cross-entropy, one example at a time: `vsml` with the cell
     that is set by hand.
@@ -602,9 +606,6 @@ def sgd(
     Raises:
         ValueError: a learning rate that is not positive, an unknown nonlinearity.
     """
-    if not alpha > 0:
-        raise ValueError(f"The learning rate must be positive: alpha={alpha}, give more than 0.")
-    backprop_cell(alpha, nonlinearity)
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del key, sizes
@@ -628,12 +629,6 @@ def sgd(
 
 
 # At the door.
-
-
-def _check_word(name: str, value: str, words: tuple[str, ...]) -> None:
-    if value not in words:
-        known = " or ".join(map(repr, words))
-        raise ValueError(f"VSML has no {name}={value!r}: give {known}.")
 
 
 def _sizes(state: State) -> Sizes:

@@ -282,7 +282,7 @@ def test_other_keys_give_other_weights_in_every_layer():
 
 @pytest.mark.parametrize("sizes", [(), (3,), (3, 0), (3, -1, 2)])
 def test_a_network_has_units(sizes):
-    with pytest.raises(ValueError, match="at least two positive numbers"):
+    with pytest.raises(ValueError, match="sizes.*at least"):
         init_weights(jax.random.key(0), sizes)
 
 
@@ -309,7 +309,7 @@ def test_inputs_must_fit_the_first_layer(x):
 
 
 def test_nonlinearities_have_names():
-    with pytest.raises(ValueError, match="no nonlinearity 'swish'"):
+    with pytest.raises(ValueError, match="nonlinearity='swish' .*'tanh', 'relu' or 'linear'"):
         forward((jnp.ones((3, 4)),), jnp.ones(3), "swish")
 
 
@@ -330,14 +330,14 @@ def test_errors_and_activations_must_fit():
 @pytest.mark.parametrize("alpha", [0, -0.1, float("nan"), jnp.array(-1.0)])
 def test_the_learning_rate_is_positive(alpha):
     weights, x, a, R = some((4, 3))
-    with pytest.raises(ValueError, match="learning rate must be positive"):
+    with pytest.raises(ValueError, match=r"alpha=.*(above 0|finite)"):
         learn(weights, x, a, R, alpha)
 
 
 def test_every_action_has_a_return():
-    with pytest.raises(ValueError, match="a return for each action"):
+    with pytest.raises(ValueError, match="R=.* give an array"):
         initial_error(policy_gradient, jnp.ones((5, 3)), jnp.ones((5, 3)), 1.0)
-    with pytest.raises(ValueError, match="of the same shape"):
+    with pytest.raises(ValueError, match="a=.* give an array .*B = 3"):
         initial_error(policy_gradient, jnp.ones(3), jnp.ones(4), 1.0)
 
 
@@ -349,7 +349,7 @@ def test_a_permutation_names_each_place_once(none):
         lambda: permute((jnp.ones((3, 3)),), rho_out=none),
         lambda: equation_5_error(policy_gradient, jnp.ones(3), jnp.eye(3)[0], 1.0, none),
     ):
-        with pytest.raises(ValueError, match="no permutation of 3 things"):
+        with pytest.raises(ValueError, match="=.*(no permutation of 3 things|give an array)"):
             use()
 
 

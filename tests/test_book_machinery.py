@@ -124,7 +124,7 @@ def test_the_setup_cell_reports_one_line_where_the_package_is_installed(capsys):
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_the_setup_cell_of_a_chapter_about_a_study_names_it(chapter):
     code = notebooks.setup_code("", chapter.stem)
-    named = re.findall(r'here.ready\("(\w+)", RERUN\)', code)
+    named = re.findall(r'notebook.setup\("(\w+)", RERUN\)', code)
     assert named == list(notebooks.STUDIES.get(chapter.name[:2], ()))
 
 

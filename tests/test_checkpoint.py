@@ -2,6 +2,11 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,3 +176,80 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     with pytest.raises(FileTrouble, match="Cannot write"):
         checkpoint.save(taken / "run", ARRAYS, ABOUT)
     assert taken.read_text() == "mine"
+
+
+# Links
+
+
+def test_a_link_is_written_through(path, tmp_path):
+    mounted, link = tmp_path / "drive" / "kept.safetensors", tmp_path / "link"
+    mounted.parent.mkdir()
+    for target in (mounted, Path("drive") / "kept.safetensors"):  # which is not there at first
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        checkpoint.save(link, {"theta": np.ones(2)}, {"to": str(target)})
+        assert link.is_symlink() and not mounted.is_symlink()
+        assert checkpoint.load(mounted)[1] == checkpoint.load(link)[1] == {"to": str(target)}
+    assert os.listdir(mounted.parent) == [mounted.name]
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    with pytest.raises(FileTrouble, match=f"Cannot write {link}: {os.strerror(errno.ELOOP)}"):
+        checkpoint.save(link, ARRAYS, ABOUT)
+    assert link.is_symlink()
+
+
+# What killed saves leave
+
+
+def test_the_next_save_removes_what_a_killed_one_left(path):
+    script = f"""
+import os, signal
+from symla_lite import checkpoint
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.write({str(path)!r}, b"half")
+"""
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", script])
+        assert killed.returncode == -signal.SIGKILL
+    others = [f".{path.name}.settings.json", f".{path.name}x.abcdefgh", f"{path.name}.abcdefgh"]
+    for other in others:
+        (path.parent / other).write_text("mine")
+    assert checkpoint.load(path)[1] == ABOUT
+    checkpoint.save(path, ARRAYS, ABOUT)
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, *others])
+
+
+def test_a_save_that_is_under_way_is_left_alone(path):
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as another:
+        checkpoint.lock(another)
+        checkpoint.save(path, ARRAYS, ABOUT)
+        assert Path(another.name).exists()
+
+
+def test_an_interrupted_save_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(path, {"theta": np.zeros(3)}, {})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+# Differences
+
+
+def test_differences_name_the_place_and_both_values():
+    kept = {"a": 1, "b": {"c": [1, {"d": 2}], "e": "x"}, "f": 1}
+    wanted = {"a": 1, "b": {"c": [1, {"d": 3}], "e": "x"}, "g": None, "h": [1]}
+    assert checkpoint.differences(kept, kept) == ""
+    assert checkpoint.differences(kept, wanted) == (
+        "b.c[1].d: 2 there, 3 here, f: 1 there, None here, h: None there, [1] here"
+    )
+    many = dict.fromkeys("abcdef", 1)
+    assert checkpoint.differences(many, {}).endswith("d: 1 there, None here, 2 more places")

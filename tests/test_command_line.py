@@ -80,6 +80,11 @@ def test_an_interrupt_is_no_error(run, tmp_path, monkeypatch):
     assert status == 130 and "goes on from the last checkpoint" in err
 
 
+def test_more_steps_go_on(run, kept):
+    status, out, _ = run("train", kept, *TINY, "--steps", "4")
+    assert status == 0 and len(checkpoint.load(kept)[0]["curve"]) == 4
+
+
 # What is refused
 
 
@@ -97,6 +102,9 @@ def test_an_interrupt_is_no_error(run, tmp_path, monkeypatch):
         (["train", "{}/run", "--population", "0"], "population=0"),
         (["train", "{}/run", "--sigma", "0"], "sigma=0.0"),
         (["train", "{}/run", "--sigma", "nan"], "sigma=nan"),
+        (["train", "{}/run", "--sigma", "1e-300"], "sigma=1e-300"),
+        (["train", "{}/run", "--seed", "-1"], "seed=-1"),
+        (["train", "{}/run", "--seed", "4294967296"], "seed=4294967296"),
         (["train", "{}/run", "--learning-rate", "nan"], "learning_rate=nan"),
         (["train", "{}/run", "--shaping", "odd"], "shaping='odd'"),
         (["train", "{}/run", "--steps", "0"], "steps=0"),
@@ -126,8 +134,17 @@ def kept(run, tmp_path):
 def test_a_checkpoint_of_another_configuration_is_refused(run, kept):
     before = kept.read_bytes()
     sentence = error(*run("train", kept, *TINY, "--seed", "1"))
-    assert "another configuration (it differs in seed)" in sentence and str(kept) in sentence
+    assert "another configuration (it differs in seed: 0 there, 1 here)" in sentence
+    assert str(kept) in sentence
     assert kept.read_bytes() == before
+
+
+def test_a_step_that_cannot_be_taken_is_an_error(run, kept):
+    path = kept.with_name("another")
+    sentence = error(*run("train", path, *TINY, "--lifetimes", "16", "--learning-rate", "3e38"))
+    assert "before outer step 2 of 2: " in sentence
+    assert f"after step 1, is in {path}" in sentence
+    assert len(checkpoint.load(path)[0]["curve"]) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])

@@ -316,18 +316,18 @@ def test_the_physics_is_made_once_and_outlives_the_trace_that_made_it():
     [
         (
             lambda: cartpole("sparse"),
-            "no reward 'sparse': take upright or balance or standard or nearer",
+            "reward='sparse' .*: give 'upright', 'balance', 'standard' or 'nearer'",
         ),
-        (lambda: cartpole(free="yes"), "free='yes', give True or False"),
+        (lambda: cartpole(free="yes"), "free='yes' .*: give True or False"),
         (lambda: cartpole("balance", free=True), "'balance' would pay the same at every step"),
-        (lambda: cartpole(target_range=2.4), "target_range=2.4, give 0 to less than 2.4 m"),
-        (lambda: cartpole(target_range=-1), "target_range=-1, give 0"),
+        (lambda: cartpole(target_range=2.4), "target_range=2.4 .*at least 0 and below 2.4"),
+        (lambda: cartpole(target_range=-1), "target_range=-1 .*at least 0"),
         (lambda: cartpole("balance", target_range=1), "does not depend on the target"),
-        (lambda: cartpole(margin=0), "margin=0, give more than 0 m"),
-        (lambda: cartpole(episode=0), "episode=0, give at least 1 step"),
-        (lambda: acrobot(episode=-3), "episode=-3, give at least 1 step"),
-        (lambda: mountain_car("standard"), "no reward 'standard': take height or goal"),
-        (lambda: mountain_car(episode=0), "episode=0, give at least 1 step"),
+        (lambda: cartpole(margin=0), "margin=0 .*above 0"),
+        (lambda: cartpole(episode=0), "episode=0 .*at least 1"),
+        (lambda: acrobot(episode=-3), "episode=-3 .*at least 1"),
+        (lambda: mountain_car("standard"), "reward='standard' .*: give 'height' or 'goal'"),
+        (lambda: mountain_car(episode=0), "episode=0 .*at least 1"),
     ],
 )
 def test_bad_input_is_refused(make, says):

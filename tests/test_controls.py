@@ -107,7 +107,7 @@ def test_controls_take_the_theta_of_their_learner_and_keep_its_name(make):
 
 
 def test_numbers_of_steps_that_mean_nothing_are_refused():
-    with pytest.raises(ValueError, match="steps=-1: give the number of steps with a reward"):
+    with pytest.raises(ValueError, match="steps=-1 .*at least 0"):
         reward_off_after(symla(), -1)
-    with pytest.raises(ValueError, match="steps=0: give the steps between two wipes"):
+    with pytest.raises(ValueError, match="steps=0 .*at least 1"):
         wiped_every(symla(), 0)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -161,17 +162,15 @@ def test_reading_the_package_asks_nothing_of_a_device():
 
 
 def test_bytes_are_counted_over_all_kinds_of_collectives():
-    class Compiled:
-        def as_text(self):
-            return (
-                "%a = f32[16,2]{1,0} all-gather(%x), dimensions={0}\n"
-                "%b = (f32[3]{0}, s8[5]{0}) all-reduce(%y, %z), to_apply=%add\n"
-                "%c = f32[100]{0} add(%a, %b)\n"
-                "%d = (f32[7]{0}, f32[7]{0}) all-reduce-start(%c)\n"
-                "%e = pred[] all-reduce-done(%d)"
-            )
-
-    assert devices.exchanged(Compiled()) == 16 * 2 * 4 + 3 * 4 + 5 + 1
+    compiled = mock.Mock(spec=jax.stages.Compiled)
+    compiled.as_text.return_value = (
+        "%a = f32[16,2]{1,0} all-gather(%x), dimensions={0}\n"
+        "%b = (f32[3]{0}, s8[5]{0}) all-reduce(%y, %z), to_apply=%add\n"
+        "%c = f32[100]{0} add(%a, %b)\n"
+        "%d = (f32[7]{0}, f32[7]{0}) all-reduce-start(%c)\n"
+        "%e = pred[] all-reduce-done(%d)"
+    )
+    assert devices.exchanged(compiled) == 16 * 2 * 4 + 3 * 4 + 5 + 1
 
 
 def test_bad_input_is_refused():

@@ -104,7 +104,7 @@ def test_regret_is_what_the_best_arm_would_have_paid_more(arms):
 
 @pytest.mark.parametrize("arms", [1, 0, -4])
 def test_a_bandit_without_a_choice_is_refused(arms):
-    with pytest.raises(ValueError, match=f"arms={arms}, give at least 2"):
+    with pytest.raises(ValueError, match=f"arms={arms} .*, at least 2"):
         independent_arms(arms)
     with pytest.raises(ValueError, match=f"arms={arms}"):
         bandit("lonely", lambda key: jnp.ones(1), arms)

@@ -228,13 +228,14 @@ def test_an_outer_step_is_one_of_evosax_on_lifetimes_of_a_bandit():
     theta, optimiser = start, optax.adam(0.05).init(start)
     for t in range(3):
         key = jax.random.fold_in(jax.random.key(1), t)
-        theta, optimiser, (mean, spread, norm) = step(theta, optimiser, key)
+        theta, optimiser, (mean, spread, norm, lost) = step(theta, optimiser, key)
 
         key_noise, key_lives = jax.random.split(key)
         keys = jax.vmap(lambda k: jax.random.split(k, 3))(jax.random.split(key_lives, 4))
         population, state = strategy.ask(key_noise, state, params)
         earned = reward(population, jnp.concatenate([keys, keys]))
         before = state.mean
+        assert lost == 0
         state, _ = strategy.tell(key_noise, population, -earned, state, params)
         np.testing.assert_allclose(theta, state.mean, atol=1e-5)
 
@@ -252,7 +253,7 @@ def test_an_outer_step_is_one_of_evosax_on_lifetimes_of_a_bandit():
 
 @pytest.mark.parametrize("population", [7, 1, 0, -2])
 def test_a_population_that_makes_no_pairs_is_refused(population):
-    with pytest.raises(ValueError, match=f"population={population} cannot be split"):
+    with pytest.raises(ValueError, match=f"population={population} .*at least 2"):
         ES(population, 0.1)
 
 
@@ -265,11 +266,11 @@ def test_noise_without_a_scale_is_refused(sigma):
         lambda: pair_fitness(quadratic, CENTRE[:3], eps, sigma, keys, 2),
         lambda: gradient(eps, jnp.ones((2, 2)), sigma),
     ):
-        with pytest.raises(ValueError, match=f"sigma={sigma} makes no noise"):
+        with pytest.raises(ValueError, match=f"sigma={sigma} .*above 0"):
             use()
 
 
 def test_an_unknown_shaping_is_refused():
     for use in (lambda: ES(8, 0.1, "squashed"), lambda: shape(jnp.ones((2, 2)), "squashed")):
-        with pytest.raises(ValueError, match="no shaping='squashed': give 'raw', 'standardised'"):
+        with pytest.raises(ValueError, match="shaping='squashed' .*: give 'raw', 'standardised'"):
             use()

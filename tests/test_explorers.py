@@ -120,7 +120,7 @@ def test_what_makes_no_explorer_is_refused_before_anything_is_drawn(choices, sen
 
 
 def test_a_draw_without_a_figure_and_an_alt_without_words_are_refused():
-    with pytest.raises(ValueError, match="not from NoneType"):
+    with pytest.raises(ValueError, match="fig=None .*give a Figure"):
         explorer(lambda a: None, alt=alt, a=[1, 2])
     with pytest.raises(ValueError, match="tells nothing to a reader"):
         explorer(Draw(), alt=lambda a: "", a=[1, 2])

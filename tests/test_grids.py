@@ -146,13 +146,13 @@ def test_cells_are_drawn_without_repetition_and_all_alike(cells, n):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: hearts(1), "side=1 leaves no room for 3 things"),
-        (lambda: hearts(3, episode=0), "episode=0, give at least 1 step, or None"),
-        (lambda: dense_grid(1), "side=1 leaves no room for 2 things"),
-        (lambda: dense_grid(3, obstacles=8), "side=3 leaves no room for 10 things"),
-        (lambda: dense_grid(3, obstacles=-1), "obstacles=-1, give 0"),
+        (lambda: hearts(1), "side=1 .*at least 2"),
+        (lambda: hearts(3, episode=0), "episode=0 .*at least 1, or None"),
+        (lambda: dense_grid(1), "side=1 .*at least 2"),
+        (lambda: dense_grid(3, obstacles=8), "obstacles=8 leave no room .*give at most 7"),
+        (lambda: dense_grid(3, obstacles=-1), "obstacles=-1 .*at least 0"),
         (lambda: dense_grid(6, obstacles=20), "cut it into pieces: give fewer"),
-        (lambda: dense_grid(3, episode=-1), "episode=-1, give at least 1 step"),
+        (lambda: dense_grid(3, episode=-1), "episode=-1 .*at least 1"),
     ],
 )
 def test_bad_input_is_refused(make, says):

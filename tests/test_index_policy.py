@@ -67,5 +67,5 @@ def test_at_this_horizon_it_is_much_better_than_thompson_sampling():
 
 @pytest.mark.parametrize("pulls", [0, -1, 2.5])
 def test_a_horizon_is_a_number_of_pulls(pulls):
-    with pytest.raises(ValueError, match=f"pulls={pulls} is no number of pulls"):
+    with pytest.raises(ValueError, match=f"pulls={pulls} .*a whole number, at least 1"):
         index_policy(pulls)

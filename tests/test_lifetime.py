@@ -152,7 +152,7 @@ def test_actions_are_drawn_anew_at_every_step_and_in_every_lifetime():
 
 @pytest.mark.parametrize("length", [0, -1])
 def test_a_lifetime_without_a_step_is_refused(length):
-    with pytest.raises(ValueError, match=f"length={length}, give at least 1"):
+    with pytest.raises(ValueError, match=f"length={length} .*at least 1"):
         live(spy(), counting(), length, {}, jax.random.key(0))
 
 
@@ -173,5 +173,7 @@ def test_steps_in_one_round_of_the_loop_change_nothing(unroll):
 
 
 def test_a_round_of_no_steps_is_refused():
-    with pytest.raises(ValueError, match="unroll=0, give at least 1"):
+    with pytest.raises(
+        ValueError, match=r"unroll=0 does not suit live\(\): give a whole number, at least 1"
+    ):
         live(spy(), counting(), 5, {}, jax.random.key(0), unroll=0)

@@ -58,8 +58,8 @@ def test_weights_are_gaussian_and_of_the_task():
 
 
 def test_arms_without_a_context_or_a_choice_are_refused():
-    with pytest.raises(ValueError, match="inputs=0, give at least 1"):
+    with pytest.raises(ValueError, match="inputs=0 .*at least 1"):
         linear_bandit(0, 2)
-    with pytest.raises(ValueError, match="arms=1, give at least 2"):
+    with pytest.raises(ValueError, match="arms=1 .*at least 2"):
         linear_bandit(4, 1)
     assert linear_bandit(4, 2).reset(jax.random.key(0), jnp.zeros((2, 4)))[1].shape == (4,)

@@ -36,9 +36,10 @@ def run(code, folder=None, pinned=False, **environment):
 @PINNED
 def test_with_one_core_granted_one_job_runs_on_one_device():
     code = (
-        "from symla_lite import devices, here, machine; from symla_lite.studies import records; "
+        "from symla_lite import devices, machine, notebook; "
+        "from symla_lite.studies import records; "
         "devices.one_for_each_core(); import jax; "
-        "print(machine.cores(), here.jobs(), devices.cores_each(), jax.local_device_count())"
+        "print(machine.cores(), notebook.jobs(), devices.cores_each(), jax.local_device_count())"
     )
     assert run(code, pinned=True) == ["1"] * 4
 

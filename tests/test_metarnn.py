@@ -19,7 +19,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def rough_theta(learner, sizes, scale=0.4):
+def random_theta(learner, sizes, scale=0.4):
     """Initial theta with noise on all of it: initial biases are zero, and would hide mistakes."""
     rng = np.random.default_rng(0)
     theta = learner.init_theta(jax.random.key(0), sizes)
@@ -52,7 +52,7 @@ def answers(learner, theta, sizes, inputs):
 def test_it_is_an_lstm_and_a_linear_layer(sizes, end_flag):
     N = 6
     learner = metarnn(hidden=N, end_flag=end_flag, forget_bias=2.0)
-    theta = rough_theta(learner, sizes)
+    theta = random_theta(learner, sizes)
     w, b = (np.asarray(theta["lstm/linear"][name], np.float64) for name in "wb")
     w_out, b_out = (np.asarray(theta["action"][name], np.float64) for name in "wb")
     h, c, expected = np.zeros(N), np.zeros(N), []
@@ -78,7 +78,7 @@ def test_the_end_of_an_episode_is_heard_with_the_end_flag_only():
     sizes = Sizes(2, 3)
     for end_flag in (True, False):
         learner = metarnn(hidden=5, end_flag=end_flag)
-        theta = rough_theta(learner, sizes)
+        theta = random_theta(learner, sizes)
         inputs = random_inputs(sizes, 10)
         silent = inputs._replace(end=np.zeros_like(inputs.end))
         heard, unheard = (answers(learner, theta, sizes, xs) for xs in (inputs, silent))
@@ -90,7 +90,8 @@ def test_theta_of_other_sizes_is_refused(sizes):
     learner = metarnn(hidden=4)
     theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
     with pytest.raises(
-        ValueError, match=f"does not fit {sizes.observation} inputs and {sizes.action} actions"
+        ValueError,
+        match=f"does not fit metarnn with {sizes.observation} inputs and {sizes.action} actions",
     ):
         learner.init_state(theta, jax.random.key(0), sizes)
 
@@ -98,7 +99,7 @@ def test_theta_of_other_sizes_is_refused(sizes):
 def test_theta_of_other_sizes_is_refused_by_a_lifetime():
     learner = metarnn(hidden=4)
     theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
-    with pytest.raises(ValueError, match="does not fit 1 inputs and 5 actions"):
+    with pytest.raises(ValueError, match="does not fit metarnn with 1 inputs and 5 actions"):
         live(learner, independent_arms(5), 10, theta, jax.random.key(0))
 
 
@@ -112,7 +113,7 @@ def test_it_needs_units(hidden):
 def test_a_learner_without_reward_answers_as_if_nothing_was_ever_paid(make):
     sizes = Sizes(2, 3)
     learner = make(hidden=5)
-    theta = rough_theta(learner, sizes)
+    theta = random_theta(learner, sizes)
     inputs = random_inputs(sizes, 15)
     poor = inputs._replace(r=np.zeros_like(inputs.r))
     rich = inputs._replace(r=10 * inputs.r)

@@ -184,13 +184,13 @@ def test_its_options_are_plain():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"hidden": (3, 0)}, r"hidden=\(3, 0\), give at least 1"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0: give a number above 0"),
+        ({"hidden": (3, 0)}, r"hidden\[1\]=0 .*at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 .*above 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"output_scale": -1.0}, "output_scale=-1.0"),
-        ({"horizon": 0}, "horizon=0 is no number of actions"),
+        ({"horizon": 0}, "horizon=0 .*at least 1"),
         ({"horizon": 2.5}, "horizon=2.5"),
-        ({"nonlinearity": "step"}, "no nonlinearity 'step': give one of 'tanh'"),
+        ({"nonlinearity": "step"}, "nonlinearity='step' .*: give 'tanh'"),
     ],
 )
 def test_bad_options_are_refused(options, sentence):

@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import json
 import shutil
+import subprocess
 
 import jax
 import numpy as np
@@ -95,7 +96,7 @@ def test_an_unknown_study_scale_or_training_is_refused():
         BANDIT_STUDY.scale("huge")
     with pytest.raises(ValueError, match=f"no 'nobody': take one of {NAME}"):
         STUDY.scale("tiny").training("nobody")
-    with pytest.raises(ValueError, match="jobs=0 does no work"):
+    with pytest.raises(ValueError, match="jobs=0 .*at least 1"):
         run.run_study(STUDY, "tiny", "nowhere", jobs=0)
 
 
@@ -293,7 +294,7 @@ def test_tests_that_a_study_was_given_later_stand_in_a_file_beside_the_record(ou
         f"{NAME}-0.2.safetensors",
         f"{NAME}-0.3.safetensors",
     ]
-    again = results.load(with_more("later", "still_later"), "tiny", tmp_path)
+    again = results.load(with_more("later", "still_later", references=[added]), "tiny", tmp_path)
     first = STUDY.tests(STUDY.scale("tiny").trainings[0])[0].name
     for name in ("later", "still_later"):
         np.testing.assert_array_equal(
@@ -319,7 +320,7 @@ def test_a_checkpoint_of_another_machine_is_tested_and_recorded(out, tmp_path):
     before = path.read_bytes()
     run.record_checkpoint(STUDY, "tiny", NAME, 0, made, by, tmp_path)
     assert path.read_bytes() == before
-    with pytest.raises(FileTrouble, match="differs from what bandits declares.* in seed: give"):
+    with pytest.raises(FileTrouble, match="bandits declares.* in seed: 0 there, 3 here: give"):
         run.record_checkpoint(STUDY, "tiny", NAME, 3, made, by, tmp_path)
 
 
@@ -404,6 +405,120 @@ def test_what_was_not_recorded_is_refused(out):
         results.load(STUDY, "tiny", out).seeds("nobody")
 
 
+# Records with wrong contents, whose checksums are right
+
+
+def without(arrays, name):
+    return {key: x for key, x in arrays.items() if key != name}
+
+
+THETA = "theta/action.w"
+WRONG = {
+    "theta is NaN": (lambda a: a | {THETA: a[THETA] * np.nan}, f"NaN or infinity in '{THETA}'"),
+    "theta is cut": (lambda a: a | {THETA: a[THETA][:-1]}, f"'{THETA}' of shape "),
+    "theta is missing": (lambda a: without(a, THETA), f"no array '{THETA}'"),
+    "one too many": (lambda a: a | {"phi": np.ones(2)}, "an array 'phi' that does not belong"),
+    "the curve is long": (
+        lambda a: a | {"curve/fitness": np.ones(5)},
+        "a curve of 5 steps of 4",
+    ),
+    "a test is NaN": (lambda a: a | {"hard/mean": a["hard/mean"] * np.nan}, "in 'hard/mean'"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), WRONG.values(), ids=WRONG)
+def test_a_record_with_wrong_contents_is_refused_by_name(out, tmp_path, change, words):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    arrays, about = checkpoint.load(path)
+    checkpoint.save(path, change(arrays), about)
+    for use in (
+        lambda: results.load(STUDY, "tiny", tmp_path),
+        lambda: run.run_training(STUDY, "tiny", NAME, 0, tmp_path),
+    ):
+        with pytest.raises(FileTrouble, match=words) as trouble:
+            use()
+        assert str(path) in str(trouble.value)
+
+
+def test_a_record_without_a_test_is_refused_by_name(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    arrays, about = checkpoint.load(path)
+    checkpoint.save(path, without(arrays, "hard/mean"), about)
+    with pytest.raises(FileTrouble, match=f"{path} holds no array .hard/mean."):
+        results.load(STUDY, "tiny", tmp_path)
+
+
+def test_theta_is_not_made_of_wrong_arrays(out):
+    training = STUDY.scale("tiny").training(NAME)
+    arrays, _ = checkpoint.load(run.record_path(out, STUDY, "tiny", NAME, 0))
+    for wrong, words in (
+        (without(arrays, THETA), f"'{THETA}' is missing"),
+        (arrays | {THETA: np.ones(3)}, f"'{THETA}' is of shape"),
+        (arrays | {THETA: arrays[THETA] + np.inf}, "theta/action.w.*holds NaN or infinity"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            records.theta_of(wrong, training)
+
+
+def test_a_record_of_before_nan_was_counted_is_read(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    for seed in (0, 3):
+        path = run.record_path(tmp_path, STUDY, "tiny", NAME, seed)
+        arrays, about = checkpoint.load(path)
+        checkpoint.save(path, without(arrays, "curve/non-finite"), about)
+    assert results.load(STUDY, "tiny", tmp_path).seeds(NAME) == [0, 3]
+
+
+# The commit in a record
+
+
+def git(folder, *arguments):
+    identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def repository(folder, project):
+    """Somebody's repository with a package in it."""
+    package = folder / "symla_lite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "{project}"\n')
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "all")
+    return package
+
+
+def test_the_commit_is_that_of_the_packages_own_repository(tmp_path, monkeypatch):
+    own, theirs = repository(tmp_path / "own", "symla-lite"), repository(tmp_path / "b", "theirs")
+    head = git(own, "rev-parse", "HEAD")
+    assert records.commit(own) == head
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "b" / ".git"))  # as in a hook of theirs
+    assert records.commit(own) == head
+    monkeypatch.delenv("GIT_DIR")
+    (own / "new.py").write_text("")
+    assert records.commit(own) == head + "+"
+    assert records.commit(theirs) == "unknown"
+
+
+def test_somebody_elses_commit_is_not_ours(tmp_path):
+    installed = repository(tmp_path / "b", "theirs").parent / ".venv" / "lib" / "symla_lite"
+    shutil.copytree(tmp_path / "b" / "symla_lite", installed)
+    assert records.commit(installed) == "unknown"
+    beside = tmp_path / "b" / "pyproject.toml"
+    beside.write_text('[project]\nname = "symla-lite"\n')  # even if it had our name
+    assert records.commit(installed) == "unknown"
+    untracked = repository(tmp_path / "c", "symla-lite").parent / "other"
+    untracked.mkdir()
+    assert records.commit(untracked) == "unknown"
+    assert records.commit(tmp_path) == "unknown"
+
+
 # Summaries
 
 
@@ -419,7 +534,7 @@ def test_the_same_seed_meets_the_same_tasks():
         seen.append(meta_test(learner, theta, environment, 2, 5, 11, lambda life: life.task))
     np.testing.assert_array_equal(*seen)
     assert len(np.unique(seen[0][:, 0])) == 5
-    with pytest.raises(ValueError, match="lifetimes=0 tests nothing"):
+    with pytest.raises(ValueError, match="lifetimes=0 .*at least 1"):
         meta_test(learner, theta, environment, 2, 0, 11)
 
 
@@ -458,5 +573,5 @@ def test_an_interval_of_something_else_is_refused(shape):
 
 @pytest.mark.parametrize("level", [0, 1, 95])
 def test_a_level_that_is_no_probability_is_refused(level):
-    with pytest.raises(ValueError, match=f"level={level} is no probability"):
+    with pytest.raises(ValueError, match=f"level={level} .*above 0 and below 1"):
         interval(np.zeros((3, 5)), level=level)

@@ -13,13 +13,13 @@ from symla_lite.learner import Input, Learner, Sizes
 from symla_lite.metarnn import metarnn
 from symla_lite.symla import symla
 from symla_lite.symmetry import (
-    answers,
     history,
     other_sizes,
     p_value,
     permutation,
     permuted,
-    rough_theta,
+    random_theta,
+    replay_logits,
     shared_rule,
     symmetries,
 )
@@ -27,6 +27,9 @@ from symla_lite.symmetry import (
 KEY = jax.random.key(0)
 CASES = ("observations", "actions", "both")
 FEW = (Sizes(1, 2), Sizes(2, 12))
+
+
+THETA = {"w": jnp.ones(())}
 
 
 def scorekeeper(birth_std=0.0, bias=0.0, sight=False, exchangeable=True):
@@ -59,8 +62,8 @@ def scorekeeper(birth_std=0.0, bias=0.0, sight=False, exchangeable=True):
 
 
 def verdicts(learner, **options):
-    theta = rough_theta(learner, KEY, Sizes(3, 4))
-    found = permutation(learner, theta, KEY, **{"births": 128, "length": 50, **options})
+    theta = random_theta(learner, KEY, Sizes(3, 4))
+    found = permutation(learner, theta, KEY, **{"initial_states": 128, "length": 50, **options})
     assert found.holds == all(getattr(found, case).verdict != "no" for case in CASES)
     return tuple(getattr(found, case).verdict for case in CASES)
 
@@ -102,26 +105,26 @@ def test_births_that_only_rounding_tells_apart_are_one_distribution():
 
 
 def test_the_error_is_the_bias_that_was_put_in():
-    found = permutation(scorekeeper(bias=0.5), {"w": jnp.ones(())}, KEY, births=2)
+    found = permutation(scorekeeper(bias=0.5), {"w": jnp.ones(())}, KEY, initial_states=2)
     assert found.actions.error == pytest.approx(0.5, abs=1e-6)
 
 
 def test_a_learner_that_is_given_the_wrong_number_of_actions_is_caught():
     learner = dataclasses.replace(scorekeeper(), step=lambda theta, h, x: (h[:2] * x.r, h))
-    found = other_sizes(learner, {}, KEY, [Sizes(1, 2), Sizes(1, 5)])
+    found = other_sizes(learner, THETA, KEY, [Sizes(1, 2), Sizes(1, 5)])
     assert found.reasons[0] == "" and not found.holds
     assert "logits [2] for 5 actions" in found.reasons[1]
 
 
 def test_logits_that_are_no_numbers_are_caught():
     learner = dataclasses.replace(scorekeeper(), step=lambda theta, h, x: (x.a / 0, h))
-    found = other_sizes(learner, {}, KEY, [Sizes(2, 3)])
+    found = other_sizes(learner, THETA, KEY, [Sizes(2, 3)])
     assert found.reasons == ("Its logits are not finite at 2 inputs and 3 actions.",)
 
 
 def test_logits_that_are_no_numbers_are_not_symmetric():
     learner = dataclasses.replace(scorekeeper(), step=lambda theta, h, x: (0 * x.a / 0, h))
-    assert verdicts(learner, births=4, length=5) == ("no", "no", "no")
+    assert verdicts(learner, initial_states=4, length=5) == ("no", "no", "no")
 
 
 # The last row of the paper's Table 1
@@ -142,7 +145,7 @@ def test_the_metarnn_has_none_of_them():
     assert not found.holds
     assert not found.shared_rule.holds and len(set(found.shared_rule.counts)) > 1
     assert not found.other_sizes.holds and all(found.other_sizes.reasons)
-    assert "does not fit 2 inputs and 12 actions" in found.other_sizes.reasons[1]
+    assert "2 inputs and 12 actions: action.b is [4], not [12]" in found.other_sizes.reasons[1]
     assert not found.permutation.holds
     for case in CASES:
         reordered = getattr(found.permutation, case)
@@ -161,7 +164,7 @@ def test_reinforce_has_them_and_the_third_in_distribution_as_its_weights_are_i_i
 
 
 def test_a_learner_that_draws_its_actions_itself_is_symmetric_in_distribution():
-    found = verdicts(thompson(), births=32, length=30)
+    found = verdicts(thompson(), initial_states=32, length=30)
     assert found == ("exact", "in distribution", "in distribution")
 
 
@@ -194,7 +197,7 @@ def test_a_history_can_be_given():
     told = Input(
         o=jnp.zeros((5, 1)), r=jnp.ones(5), a=jnp.eye(2)[jnp.zeros(5, int)], end=jnp.zeros(5)
     )
-    found = permutation(scorekeeper(), {"w": jnp.ones(())}, KEY, told, births=2)
+    found = permutation(scorekeeper(), {"w": jnp.ones(())}, KEY, told, initial_states=2)
     # action 0 earns 1 at each of 5 steps, action 1 nothing
     assert found.actions.range == pytest.approx(sum(0.9**t for t in range(5)))
 
@@ -268,8 +271,8 @@ def test_a_change_that_shows_in_no_single_logit_is_found_in_their_mixtures():
         ({"observations": [1, 2, 3]}, "each of 0 to 2 once"),
         ({"observations": [0.5, 1, 2]}, r"\[0.5, 1.0, 2.0\] is no permutation"),
         ({"length": 0}, "length=0"),
-        ({"sizes": Sizes(0, 2)}, r"\(0, 2\), give at least 1"),
-        ({"births": 1}, "births=1"),
+        ({"sizes": Sizes(0, 2)}, r"sizes.observation=0 .*at least 1"),
+        ({"initial_states": 1}, "initial_states=1"),
         ({"level": 0.0}, "level=0.0"),
         ({"level": 1.5}, "level=1.5"),
     ],
@@ -284,9 +287,9 @@ def test_sizes_that_are_none_are_refused():
         lambda sizes: shared_rule(scorekeeper(), sizes),
         lambda sizes: other_sizes(scorekeeper(), {"w": jnp.ones(())}, KEY, sizes),
     ):
-        with pytest.raises(ValueError, match=r"\(2, -1\), give at least 1"):
+        with pytest.raises(ValueError, match=r"sizes\[1\].action=-1 .*at least 1"):
             measure([Sizes(1, 2), Sizes(2, -1)])
-        with pytest.raises(ValueError, match="give at least 1"):
+        with pytest.raises(ValueError, match="give a list or tuple that is not empty"):
             measure([])
     with pytest.raises(ValueError, match="two different pairs"):
         shared_rule(scorekeeper(), [Sizes(1, 2), Sizes(1, 2)])
@@ -297,11 +300,11 @@ def test_sizes_that_are_none_are_refused():
 def test_theta_that_does_not_fit_the_history_is_the_callers_mistake():
     learner = metarnn(hidden=4)
     theta = learner.init_theta(KEY, Sizes(1, 2))
-    with pytest.raises(ValueError, match="does not fit 3 inputs and 4 actions"):
+    with pytest.raises(ValueError, match="does not fit metarnn with 3 inputs and 4 actions"):
         permutation(learner, theta, KEY)
 
 
 def test_a_history_of_many_lifetimes_is_refused():
     told = jax.tree.map(lambda x: x[None], history(KEY, Sizes(3, 4), 5))
     with pytest.raises(ValueError, match=r"o is \[1, 5, 3\] and a \[1, 5, 4\]; give one"):
-        answers(scorekeeper(), {"w": jnp.ones(())}, KEY, told)
+        replay_logits(scorekeeper(), {"w": jnp.ones(())}, KEY, told)

@@ -48,6 +48,10 @@ def rough(theta, seed=0):
     return jax.tree.map(lambda x: x + 0.3 * rng.normal(size=x.shape).astype("f"), theta)
 
 
+def vsml_theta():
+    return vsml.vsml().init_theta(KEY, Sizes(5, 2))
+
+
 def lstm_theta():
     return rough(vsml.lstm_theta(KEY, 2 * MESSAGE, HIDDEN, MESSAGE, forget_bias=1.0))
 
@@ -123,6 +127,13 @@ def test_the_fast_cells_are_the_textbook_cells(reduce, fused):
     slow = both_passes(vsml.textbook(vsml.lstm_cell(theta), reduce), h, m_fwd, m_bwd)
     quick = both_passes(vsml.fast(theta, reduce, fused), h, m_fwd, m_bwd)
     assert furthest(slow, quick) < EXACT
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("sizes", [(3, 5), (40, 30)])
+def test_few_states_and_many_are_added_alike(sizes, axis):
+    h = np.random.default_rng(0).normal(size=(*sizes, 4))
+    assert furthest(vsml.added(jnp.asarray(h, jnp.float32), axis), h.sum(axis)) < EXACT
 
 
 def test_a_mean_is_a_sum_over_as_many_cells():
@@ -340,16 +351,21 @@ def test_members_that_do_the_same_leave_theta_finite():
         (lambda: vsml.sgd(0.0), "alpha=0.0"),
         (lambda: vsml.sgd(0.1, nonlinearity="sine"), "nonlinearity='sine'"),
         (lambda: vsml.message(1, jnp.zeros(2), jnp.zeros(2)), "message of 1"),
-        (lambda: vsml.message(3), "none at all"),
-        (lambda: vsml.message(3, jnp.zeros(2), jnp.zeros(1)), "vectors of one length"),
-        (lambda: vsml.message(3, jnp.zeros((2, 2))), "vectors of one length"),
+        (lambda: vsml.message(3), "no entries: give at least one"),
+        (lambda: vsml.message(3, jnp.zeros(2), jnp.zeros(1)), "give an array .A."),
+        (lambda: vsml.message(3, jnp.zeros((2, 2))), "give an array .A."),
         (lambda: vsml.lstm_theta(KEY, 6, 0, 3, 1.0), "hidden=0"),
         (lambda: vsml.lstm_theta(KEY, 0, 4, 3, 1.0), "heard=0"),
         (lambda: vsml.backprop_states([jnp.zeros(3)]), "layer 1 have shape"),
         (lambda: vsml.backprop_cell(0.1, "sine"), "nonlinearity='sine'"),
         (lambda: vsml.textbook(vsml.backprop_cell(0.1), "max"), "reduce='max'"),
         (lambda: vsml.fast(lstm_theta(), "max"), "reduce='max'"),
-        (lambda: vsml.vsml().init_state({}, KEY, Sizes(1, 2)), "no room for an image"),
+        (
+            lambda: vsml.vsml().init_state(
+                vsml.vsml().init_theta(KEY, Sizes(5, 2)), KEY, Sizes(1, 2)
+            ),
+            "no room for an image",
+        ),
         (lambda: vsml.forward_pass(vsml.fast(lstm_theta()), (), jnp.zeros((5, 3))), "empty"),
         (
             lambda: vsml.forward_pass(
@@ -382,7 +398,10 @@ def test_members_that_do_the_same_leave_theta_finite():
         ),
         (lambda: data.digits(5), "side=5"),
         (lambda: data.clusters(spread=0), "spread=0"),
-        (lambda: data.standardised(np.zeros((3, 2)), np.zeros(2), True), "no data set"),
+        (
+            lambda: data.standardised(np.zeros((3, 2)), np.zeros(2), True),
+            "give an array .n. with n = 3",
+        ),
         (lambda: data.standardised(np.ones((3, 2)), np.zeros(3), True), "always the same"),
         (lambda: data.table("tea"), "'tea'"),
         (lambda: data.classification("x", data.clusters, range(3), 4, 16), "ways=4"),

@@ -26,14 +26,14 @@ SETUP_OPENING = "```{code-cell} ipython3\n:tags: [setup, hide-input]\n\n"
 SETUP_PATTERN = re.compile(re.escape(SETUP_OPENING) + r".*?^```$", re.DOTALL | re.MULTILINE)
 
 SETUP_REPORT = """\
-from symla_lite import here
+from symla_lite import notebook
 import jax
 
-here.ready()
+notebook.setup()
 """
 
 SETUP_REPORT_OF_STUDIES = """\
-from symla_lite import here
+from symla_lite import notebook
 import jax
 
 RERUN = None  # or a scale in quotes: runs the study. Cut off? Run this cell again, and it goes on.
@@ -85,7 +85,7 @@ def setup_code(address: str, chapter: str = "") -> str:
     return (
         start
         + SETUP_REPORT_OF_STUDIES
-        + "".join(f'here.ready("{study}", RERUN)\n' for study in studies)
+        + "".join(f'notebook.setup("{study}", RERUN)\n' for study in studies)
     )
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from symla_lite.checks import Positive, Share
 from symla_lite.learner import Input, Learner, Sizes, Theta
 
 
@@ -41,10 +42,10 @@ class ActorCriticState(NamedTuple):
 
 
 def actor_critic(
-    actor_rate: float = 1.0,
-    critic_rate: float = 0.03,
-    discount: float = 0.8,
-    trace: float = 0.7,
+    actor_rate: Positive = 1.0,
+    critic_rate: Positive = 0.03,
+    discount: Share = 0.8,
+    trace: Share = 0.7,
 ) -> Learner:
     """The linear actor-critic.
 
@@ -69,12 +70,6 @@ def actor_critic(
     Raises:
         ValueError: a rate that is not positive, a discount or trace that is not between 0 and 1.
     """
-    for name, value in {"actor_rate": actor_rate, "critic_rate": critic_rate}.items():
-        if not value > 0:
-            raise ValueError(f"An actor-critic cannot have {name}={value}: give a number above 0.")
-    for name, value in {"discount": discount, "trace": trace}.items():
-        if not 0 < value < 1:
-            raise ValueError(f"{name}={value} is out of range: give a number between 0 and 1.")
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
         del key, sizes

@@ -18,13 +18,14 @@ are computed along with the others and never reached.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit, logit
 
 from symla_lite.baselines.counts import NEVER, count_pull, no_counts
+from symla_lite.checks import Range, Share
 from symla_lite.environments.bandits import EITHER
 from symla_lite.learner import Learner, Sizes
 
@@ -39,6 +40,9 @@ below 1e-12, and choosing wrongly among such arms costs at most this much a pull
 # are seen from an array of t + 1 at t pulls. A miss of arm 2 moves no axis: it is in the rest f_2.
 PAID_1, MISSED_1 = np.s_[1:, :-1, :-1], np.s_[:-1, 1:, :-1]
 PAID_2, MISSED_2 = np.s_[:-1, :-1, 1:], np.s_[:-1, :-1, :-1]
+
+Pulls = Annotated[int, Range(least=1, most=MOST_PULLS)]
+"""A horizon that the exact solution can have."""
 
 Mean = Callable[..., tuple[np.ndarray, np.ndarray]]
 
@@ -80,7 +84,7 @@ def uniform_prior() -> Prior:
     return Prior(best=3 / 4, mean=mean)
 
 
-def either_prior(p: float) -> Prior:
+def either_prior(p: Share) -> Prior:
     """p_1 is p or 1 - p with equal probability and p_2 = 1 - p_1; 0 < p < 1."""
 
     def mean(s_1, f_1, s_2, f_2):
@@ -101,14 +105,16 @@ PRIORS: dict[str, Prior] = {
 """The priors of `environments.bandits.BANDITS`, by the same names."""
 
 
-def means(prior: Prior, t: int) -> tuple[np.ndarray, np.ndarray]:
+def means(
+    prior: Prior, t: Annotated[int, Range(least=0, most=MOST_PULLS)]
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean payouts (m_1, m_2) for all counts after t pulls, broadcasting to [t+1, t+1, t+1]."""
     s_1, f_1, s_2 = np.ogrid[: t + 1, : t + 1, : t + 1]
     f_2 = np.maximum(t - s_1 - f_1 - s_2, 0)  # keeps the entries that stand for no history finite
     return prior.mean(s_1, f_1, s_2, f_2)
 
 
-def solve(prior: Prior, pulls: int) -> tuple[float, list[np.ndarray]]:
+def solve(prior: Prior, pulls: Pulls) -> tuple[float, list[np.ndarray]]:
     """Backward induction: the optimal policy and what it earns.
 
     Args:
@@ -188,13 +194,14 @@ def follow(name: str, policy: list[np.ndarray]) -> Learner:
         before = (t * (t + 1) // 2) ** 2  # 1^3 + ... + t^3, the entries for fewer pulls
         arm = theta.at[before + (s_1 * (t + 1) + f_1) * (t + 1) + s_2].get(mode="clip")
         logits = jnp.where(jnp.stack([arm >= 0, arm <= 0]), 0.0, NEVER)
-        return jnp.where(t < len(policy), logits, jnp.nan), h
+        pulls = jnp.sum(h.paid + h.missed)  # NaN after an answer that was NaN
+        return jnp.where(pulls < len(policy), logits, jnp.nan), h
 
     options = {"bandit": name, "pulls": len(policy)}
     return Learner("bayes-optimal", options, init_theta, init_state, step)
 
 
-def bayes_optimal(name: str, pulls: int = 100) -> BayesOptimal:
+def bayes_optimal(name: str, pulls: Pulls = 100) -> BayesOptimal:
     """The Bayes-optimal policy for a distribution of two-armed bandits and its exact regret.
 
     Args:
@@ -209,10 +216,5 @@ def bayes_optimal(name: str, pulls: int = 100) -> BayesOptimal:
     """
     if name not in PRIORS:
         raise ValueError(f"There is no bandit {name!r}: choose one of {', '.join(PRIORS)}.")
-    if not 1 <= pulls <= MOST_PULLS or pulls != int(pulls):
-        raise ValueError(
-            f"pulls={pulls} is no horizon the exact solution can have: "
-            f"give a whole number from 1 to {MOST_PULLS}."
-        )
-    _, policy = solve(PRIORS[name], int(pulls))
+    _, policy = solve(PRIORS[name], pulls)
     return BayesOptimal(regret_of(PRIORS[name], policy), follow(name, policy))

@@ -1,6 +1,6 @@
 """What a bandit algorithm remembers, how it learns of a payout, and how it names its choice."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +15,9 @@ a product with 0 (an entropy, a log-likelihood)."""
 class Counts(NamedTuple):
     """How often each arm has paid and missed: all that matters of a history of 0/1 payouts."""
 
-    paid: jax.Array
+    paid: Annotated[jax.Array, "B"]
     """Pulls that paid 1, [B]."""
-    missed: jax.Array
+    missed: Annotated[jax.Array, "B"]
     """Pulls that paid 0, [B]."""
 
 
@@ -40,6 +40,6 @@ def count_pull(counts: Counts, x: Input) -> Counts:
     return Counts(paid=counts.paid + x.a * x.r, missed=counts.missed + x.a * (1 - x.r))
 
 
-def choose(chosen: jax.Array) -> jax.Array:
+def choose(chosen: Annotated[jax.Array, "B"]) -> jax.Array:
     """Logits [B] that spread the choice evenly over the arms marked in `chosen`, bool [B]."""
     return jnp.where(chosen, 0.0, NEVER)

@@ -11,10 +11,11 @@ Multi-Armed Bandits", COLT). The formula itself is made by hand, and has no cons
 import jax.numpy as jnp
 
 from symla_lite.baselines.counts import choose, count_pull, no_counts
+from symla_lite.checks import Count
 from symla_lite.learner import Learner
 
 
-def index_policy(pulls: int = 100) -> Learner:
+def index_policy(pulls: Count = 100) -> Learner:
     """Always an arm with the largest
 
         mean_i + std_i (1 - t / T),
@@ -33,8 +34,6 @@ def index_policy(pulls: int = 100) -> Learner:
     Raises:
         ValueError: `pulls` is no whole number of 1 or more.
     """
-    if pulls < 1 or pulls != int(pulls):
-        raise ValueError(f"pulls={pulls} is no number of pulls: give a whole one, 1 or more.")
 
     def init_theta(key, sizes):
         del key, sizes

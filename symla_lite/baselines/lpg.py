@@ -27,15 +27,16 @@ https://arxiv.org/abs/2402.05828) train LPG by evolution, too. Sizes are smaller
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from symla_lite.backprop import Weights, forward
-from symla_lite.baselines.reinforce import check_policy, init_policy
+from symla_lite.backprop import Hidden, Weights, forward
+from symla_lite.baselines.reinforce import init_policy
 from symla_lite.baselines.segments import Recorder, Segment, new_recorder, record
+from symla_lite.checks import Count, Positive, Range
 from symla_lite.learner import Input, Learner, Sizes, Theta
 
 
@@ -51,15 +52,15 @@ class LPGState(NamedTuple):
 
 
 def lpg(
-    hidden: Sequence[int] = (32,),
-    units: int = 16,
-    predictions: int = 8,
-    horizon: int = 20,
-    discount: float = 0.95,
-    learning_rate: float = 1.0,
-    prediction_rate: float = 0.5,
-    nonlinearity: str = "tanh",
-    output_scale: float = 0.1,
+    hidden: Sequence[Count] = (32,),
+    units: Count = 16,
+    predictions: Count = 8,
+    horizon: Count = 20,
+    discount: Annotated[float, Range(least=0, most=1)] = 0.95,
+    learning_rate: Positive = 1.0,
+    prediction_rate: Positive = 0.5,
+    nonlinearity: Hidden = "tanh",
+    output_scale: Positive = 0.1,
 ) -> Learner:
     """The LPG learner.
 
@@ -82,21 +83,16 @@ def lpg(
     Raises:
         ValueError: a size, rate or scale that is not positive, an unknown nonlinearity.
     """
-    check_policy(hidden, nonlinearity, learning_rate, horizon, output_scale)
     hidden = tuple(hidden)
-    positive = {"units": units, "predictions": predictions, "prediction_rate": prediction_rate}
-    for name, value in positive.items():
-        if not value > 0:
-            raise ValueError(f"LPG cannot have {name}={value}: give a number above 0.")
 
     def rule(s: Segment, pi: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         """pi_hat [H] and log y_hat [H, m] from a segment, pi(a_t | o_t) [H] and y [H + 1, m]."""
         phi = hk.nets.MLP((16, 1), name="phi")(y)[:, 0]
         gamma = jnp.full_like(s.r, discount)
-        heard = jnp.stack([s.r, s.end, gamma, pi, phi[:-1], (1 - s.end) * phi[1:]], axis=-1)
+        inputs = jnp.stack([s.r, s.end, gamma, pi, phi[:-1], (1 - s.end) * phi[1:]], axis=-1)
         # Backwards in time: what comes after an end has nothing to do with what came before it.
         lstm = hk.ResetCore(hk.LSTM(units, name="lstm"))
-        h, _ = hk.dynamic_unroll(lstm, (heard, s.end > 0), lstm.initial_state(None), reverse=True)
+        h, _ = hk.dynamic_unroll(lstm, (inputs, s.end > 0), lstm.initial_state(None), reverse=True)
         pi_hat = hk.Linear(1, name="pi_hat")(h)[:, 0]
         return pi_hat, jax.nn.log_softmax(hk.Linear(predictions, name="y_hat")(h))
 

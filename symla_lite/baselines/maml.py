@@ -23,24 +23,24 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from symla_lite.backprop import Weights
+from symla_lite.backprop import Hidden, Weights
 from symla_lite.baselines.reinforce import (
     Constants,
-    check_policy,
     constants_of,
     init_policy,
     policy_gradient_learner,
 )
+from symla_lite.checks import Count, Positive
 from symla_lite.learner import Learner, Sizes, Theta
 
 
 def maml(
-    hidden: Sequence[int] = (32,),
-    learning_rate: float = 0.1,
-    horizon: int = 20,
+    hidden: Sequence[Count] = (32,),
+    learning_rate: Positive = 0.1,
+    horizon: Count = 20,
     baseline: bool = True,
-    nonlinearity: str = "tanh",
-    output_scale: float = 0.1,
+    nonlinearity: Hidden = "tanh",
+    output_scale: Positive = 0.1,
 ) -> Learner:
     """The MAML learner.
 
@@ -55,7 +55,6 @@ def maml(
     Raises:
         ValueError: as `reinforce` does.
     """
-    check_policy(hidden, nonlinearity, learning_rate, horizon, output_scale)
     hidden = tuple(hidden)
 
     def init_theta(key: jax.Array, sizes: Sizes) -> Theta:
@@ -65,15 +64,8 @@ def maml(
         }
 
     def first_weights(theta: Theta, key: jax.Array, sizes: Sizes) -> Weights:
-        del key
-        weights = tuple(theta["weights"])
-        if (weights[0].shape[0], weights[-1].shape[1]) != (sizes.observation + 1, sizes.action):
-            raise ValueError(
-                f"This theta of MAML does not fit {sizes.observation} inputs and {sizes.action} "
-                "actions: its weights belong to the sizes it was meta-trained with. Meta-train "
-                "another, or take a learner whose theta fits all sizes."
-            )
-        return weights
+        del key, sizes
+        return tuple(theta["weights"])
 
     options = {
         "hidden": list(hidden),

@@ -26,15 +26,16 @@ mean. Theta holds alpha and the critic's rate.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from symla_lite.backprop import Weights, forward
-from symla_lite.baselines.reinforce import check_policy, init_policy
+from symla_lite.backprop import Hidden, Weights, forward
+from symla_lite.baselines.reinforce import init_policy
 from symla_lite.baselines.segments import Recorder, Segment, new_recorder, record
+from symla_lite.checks import Count, Positive, Range
 from symla_lite.learner import Input, Learner, Sizes, Theta
 
 
@@ -50,14 +51,14 @@ class MetaGenRLState(NamedTuple):
 
 
 def metagenrl(
-    hidden: Sequence[int] = (32,),
-    units: int = 16,
-    horizon: int = 20,
-    discount: float = 0.95,
-    learning_rate: float = 1.0,
-    critic_rate: float = 0.1,
-    nonlinearity: str = "tanh",
-    output_scale: float = 0.1,
+    hidden: Sequence[Count] = (32,),
+    units: Count = 16,
+    horizon: Count = 20,
+    discount: Annotated[float, Range(least=0, most=1)] = 0.95,
+    learning_rate: Positive = 1.0,
+    critic_rate: Positive = 0.1,
+    nonlinearity: Hidden = "tanh",
+    output_scale: Positive = 0.1,
 ) -> Learner:
     """The MetaGenRL learner.
 
@@ -79,13 +80,7 @@ def metagenrl(
         ValueError: a size, rate or scale that is not positive, a discount that is not between 0 and
             1, an unknown nonlinearity.
     """
-    check_policy(hidden, nonlinearity, learning_rate, horizon, output_scale)
     hidden = tuple(hidden)
-    for name, value in {"units": units, "critic_rate": critic_rate}.items():
-        if not value > 0:
-            raise ValueError(f"MetaGenRL cannot have {name}={value}: give a number above 0.")
-    if not 0 <= discount <= 1:
-        raise ValueError(f"discount={discount} is out of range: give a number from 0 to 1.")
 
     def objective(s: Segment, log_pi: jax.Array, v: jax.Array) -> jax.Array:
         """L [] of a segment, log pi(. | o_t) [H, B], and V [H + 1]."""
@@ -95,8 +90,8 @@ def metagenrl(
         others = jnp.stack([s.r, time, v[:-1], (1 - s.end) * v[1:]], axis=-1)
         # Backwards in time: what comes after an end has nothing to do with what came before it.
         lstm = hk.ResetCore(hk.LSTM(units, name="lstm"))
-        heard = jnp.concatenate([of_actions, others], axis=-1)
-        h, _ = hk.dynamic_unroll(lstm, (heard, s.end > 0), lstm.initial_state(None), reverse=True)
+        inputs = jnp.concatenate([of_actions, others], axis=-1)
+        h, _ = hk.dynamic_unroll(lstm, (inputs, s.end > 0), lstm.initial_state(None), reverse=True)
         error = hk.Linear(1, with_bias=False, name="error")(h)[:, 0]
         return jnp.mean(s.acted * error)
 

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from symla_lite.backprop import (
-    NONLINEARITIES,
+    Hidden,
     Weights,
     backward,
     forward,
@@ -28,6 +28,7 @@ from symla_lite.backprop import (
     policy_gradient_error,
     update,
 )
+from symla_lite.checks import Count, Key, Positive
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 
 
@@ -63,12 +64,12 @@ class Constants(NamedTuple):
 
 
 def reinforce(
-    hidden: Sequence[int] = (32,),
-    learning_rate: float = 0.1,
-    horizon: int = 20,
+    hidden: Sequence[Count] = (32,),
+    learning_rate: Positive = 0.1,
+    horizon: Count = 20,
     baseline: bool = True,
-    nonlinearity: str = "tanh",
-    output_scale: float = 0.1,
+    nonlinearity: Hidden = "tanh",
+    output_scale: Positive = 0.1,
     tuned: bool = False,
 ) -> Learner:
     """The REINFORCE learner.
@@ -99,7 +100,6 @@ def reinforce(
         ValueError: a layer without units, a learning rate, horizon or scale that is not positive,
             an unknown nonlinearity.
     """
-    check_policy(hidden, nonlinearity, learning_rate, horizon, output_scale)
     hidden = tuple(hidden)
     constants = Constants(learning_rate, horizon)
 
@@ -131,7 +131,7 @@ def constants_of(theta: Theta) -> Constants:
 
 
 def init_policy(
-    key: jax.Array, observation: int, hidden: Sequence[int], outputs: int, output_scale: float
+    key: Key, observation: Count, hidden: Sequence[Count], outputs: Count, output_scale: Positive
 ) -> Weights:
     """Fresh weights of a network that sees an observation and a 1.
 
@@ -153,7 +153,7 @@ def policy_gradient_learner(
     first_weights: Callable[[Theta, jax.Array, Sizes], Weights],
     constants: Callable[[Theta], Constants],
     baseline: bool,
-    nonlinearity: str,
+    nonlinearity: Hidden,
 ) -> Learner:
     """REINFORCE from any first weights and with any constants: what it shares with MAML.
 
@@ -219,28 +219,3 @@ def policy_gradient_learner(
         return logits, h._replace(x=seen, acted=1.0 - x.end)
 
     return Learner(name, options, init_theta, init_state, step)
-
-
-# At the door.
-
-
-def check_policy(
-    hidden: Sequence[int],
-    nonlinearity: str,
-    learning_rate: float,
-    horizon: int,
-    output_scale: float,
-) -> None:
-    """Raises `ValueError` where no policy gradient can be made of these; `reinforce` explains
-    them."""
-    hidden = tuple(hidden)
-    if any(units < 1 for units in hidden):
-        raise ValueError(f"A layer has units: hidden={hidden}, give at least 1 for each layer.")
-    for name, value in {"learning_rate": learning_rate, "output_scale": output_scale}.items():
-        if not value > 0:
-            raise ValueError(f"A policy cannot have {name}={value}: give a number above 0.")
-    if horizon < 1 or horizon != int(horizon):
-        raise ValueError(f"horizon={horizon} is no number of actions: give a whole one, 1 or more.")
-    if nonlinearity not in NONLINEARITIES:
-        known = ", ".join(map(repr, NONLINEARITIES))
-        raise ValueError(f"There is no nonlinearity {nonlinearity!r}: give one of {known}.")

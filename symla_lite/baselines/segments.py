@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from symla_lite.checks import Count
 from symla_lite.learner import Input, Sizes
 
 
@@ -38,7 +39,7 @@ class Recorder(NamedTuple):
     """Steps of the lifetime so far, []."""
 
 
-def new_recorder(horizon: int, sizes: Sizes) -> Recorder:
+def new_recorder(horizon: Count, sizes: Sizes) -> Recorder:
     """Nothing recorded yet.
 
     Args:

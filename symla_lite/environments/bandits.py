@@ -6,15 +6,22 @@ probabilities; pulling arm a pays 1 with probability p_a and 0 otherwise. There 
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from symla_lite import checks
+from symla_lite.checks import Name, Range, Share
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.learner import Sizes
 
+Arms = Annotated[int, Range(least=2)]
+"""How many: a bandit is a choice."""
 
-def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) -> Environment:
+
+def bandit(name: Name, draw_task: Callable[[jax.Array], jax.Array], arms: Arms) -> Environment:
     """A Bernoulli bandit.
 
     Args:
@@ -28,8 +35,6 @@ def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) ->
     Raises:
         ValueError: fewer than two arms.
     """
-    if arms < 2:
-        raise ValueError(f"A bandit needs a choice: arms={arms}, give at least 2.")
 
     def nothing():
         return jnp.zeros(1)
@@ -39,7 +44,7 @@ def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) ->
         return (), nothing()
 
     def step(key, task, state, action):
-        reward = jax.random.bernoulli(key, task[action]).astype(jnp.float32)
+        reward = jax.random.bernoulli(key, task[action]).astype(float)
         return Transition(state=state, observation=nothing(), reward=reward, end=jnp.zeros(()))
 
     return Environment(
@@ -52,7 +57,7 @@ def bandit(name: str, draw_task: Callable[[jax.Array], jax.Array], arms: int) ->
     )
 
 
-def independent_arms(arms: int) -> Environment:
+def independent_arms(arms: Arms) -> Environment:
     """K independent arms, p_i ~ U[0, 1] each (the paper's Figure 4; with two arms, its "uniform
     independent" bandit).
 
@@ -62,7 +67,7 @@ def independent_arms(arms: int) -> Environment:
     return bandit(f"independent-{arms}", lambda key: jax.random.uniform(key, (arms,)), arms)
 
 
-def dependent(name: str, draw_first: Callable[[jax.Array], jax.Array]) -> Environment:
+def dependent(name: Name, draw_first: Callable[[jax.Array], jax.Array]) -> Environment:
     """Two arms of which one tells all about the other: p_2 = 1 - p_1.
 
     Args:
@@ -77,7 +82,7 @@ def dependent(name: str, draw_first: Callable[[jax.Array], jax.Array]) -> Enviro
     return bandit(name, draw_task, arms=2)
 
 
-def either(p: float) -> Callable[[jax.Array], jax.Array]:
+def either(p: Share) -> Callable[[jax.Array], jax.Array]:
     """p_1 ~ U{p, 1 - p}: which arm is the good one, and nothing else, is unknown."""
     return lambda key: jnp.where(jax.random.bernoulli(key), p, 1 - p)
 
@@ -92,11 +97,7 @@ def biased(swapped: bool = False) -> Environment:
     Args:
         swapped: exchanges the arms: now it is the second that is never the worse one.
 
-    Raises:
-        ValueError: `swapped` is neither True nor False.
     """
-    if not isinstance(swapped, bool):
-        raise ValueError(f"The arms are exchanged or not: swapped={swapped!r}, give True or False.")
 
     def draw_task(key):
         lower = jnp.array([0.0, 0.5] if swapped else [0.5, 0.0])
@@ -116,7 +117,9 @@ BANDITS: dict[str, Environment] = {
 """The five two-armed distributions of Wang et al. (2016), in the order of the paper's appendix."""
 
 
-def regret_per_pull(task: jax.Array, actions: jax.Array) -> jax.Array:
+def regret_per_pull(
+    task: Annotated[jax.Array, "... B"], actions: Annotated[jax.Array, "... T"]
+) -> jax.Array:
     """Expected regret of each pull: max_i p_i - p_a.
 
     The expectation is over payouts, given the arms pulled, which takes the payouts' own noise out
@@ -129,11 +132,20 @@ def regret_per_pull(task: jax.Array, actions: jax.Array) -> jax.Array:
     Returns:
         [..., T], in units of payouts.
     """
+    if not isinstance(actions, jax.core.Tracer):
+        arms = np.unique(actions)
+        if arms.dtype.kind not in "iu" or arms.min() < 0 or arms.max() >= task.shape[-1]:
+            raise ValueError(
+                f"actions holds {checks.shown(arms.tolist())}: give whole numbers from 0 to "
+                f"{task.shape[-1] - 1}, one for each arm."
+            )
     best = jnp.max(task, axis=-1, keepdims=True)
     return best - jnp.take_along_axis(task, actions, axis=-1)
 
 
-def expected_regret(task: jax.Array, actions: jax.Array) -> jax.Array:
+def expected_regret(
+    task: Annotated[jax.Array, "... B"], actions: Annotated[jax.Array, "... T"]
+) -> jax.Array:
     """Expected cumulative regret: the sum of `regret_per_pull` over the pulls so far, [..., T]. The
     last entry is the regret of the lifetime.
     """

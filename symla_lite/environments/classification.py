@@ -1,4 +1,4 @@
-"""Online classification: see an example, name its class, be told the label.
+"""Online classification: see an example, name its class, receive the label.
 
 A task is a few classes out of a data set, in an order in which the outputs stand for them, and a
 view of the inputs: as they are, permuted, or projected at random. An observation is the image x_t
@@ -9,12 +9,13 @@ right answer, so that a lifetime's mean reward is its accuracy. No episode ends 
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symla_lite.checks import Count, Index, Name, Positive, Range
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.learner import Sizes
 
@@ -30,7 +31,9 @@ class Examples(NamedTuple):
     """Classes, integers from 0, [n]."""
 
 
-def standardised(x: np.ndarray, y: np.ndarray, each: bool) -> Examples:
+def standardised(
+    x: Annotated[np.ndarray, "n D"], y: Annotated[np.ndarray, "n"], each: bool
+) -> Examples:
     """Centres a data set and scales it.
 
     Args:
@@ -42,11 +45,6 @@ def standardised(x: np.ndarray, y: np.ndarray, each: bool) -> Examples:
     Raises:
         ValueError: not one class for each row of a matrix; inputs that never change.
     """
-    if np.ndim(x) != 2 or np.shape(y) != np.shape(x)[:1]:
-        raise ValueError(
-            f"Inputs of shape {np.shape(x)} and classes of shape {np.shape(y)} are no data set: "
-            "give [n, D] and [n]."
-        )
     x = x - x.mean(axis=0)
     scale = x.std(axis=0) if each else np.sqrt(x.var(axis=0).mean())
     if not np.all(scale > 0):
@@ -76,8 +74,6 @@ def digits(side: Literal[4, 8] = 8) -> Examples:
     Raises:
         ValueError: another side; scikit-learn is not installed.
     """
-    if side not in (4, 8):
-        raise ValueError(f"There are no digits with side={side!r}: give 4 or 8.")
     data = _scikit_learn().load_digits()
     block = 8 // side
     images = data.images.reshape(-1, side, block, side, block).mean(axis=(2, 4))
@@ -92,14 +88,14 @@ def table(name: Literal["wine", "breast_cancer", "iris"]) -> Examples:
     Raises:
         ValueError: another name; scikit-learn is not installed.
     """
-    if name not in ("wine", "breast_cancer", "iris"):
-        raise ValueError(f"There is no table {name!r}: give 'wine', 'breast_cancer' or 'iris'.")
     data = getattr(_scikit_learn(), f"load_{name}")()
     return standardised(data.data, data.target, each=True)
 
 
 @functools.cache
-def clusters(inputs: int = 16, classes: int = 40, each: int = 50, spread: float = 0.5) -> Examples:
+def clusters(
+    inputs: Count = 16, classes: Count = 40, each: Count = 50, spread: Positive = 0.5
+) -> Examples:
     """Gaussian clusters, drawn once: a data set that needs no file.
 
     Args:
@@ -112,10 +108,6 @@ def clusters(inputs: int = 16, classes: int = 40, each: int = 50, spread: float 
     Raises:
         ValueError: a number that is not positive.
     """
-    sizes = {"inputs": inputs, "classes": classes, "each": each, "spread": spread}
-    for name, value in sizes.items():
-        if not value > 0:
-            raise ValueError(f"There are no clusters with {name}={value}: give more than 0.")
     rng = np.random.default_rng(0)
     centres = spread * rng.normal(size=(classes, 1, inputs))
     x = centres + rng.normal(size=(classes, each, inputs))
@@ -148,12 +140,12 @@ class ClassificationState(NamedTuple):
 
 
 def classification(
-    name: str,
+    name: Name,
     data: Callable[[], Examples],
-    classes: Sequence[int],
-    ways: int,
-    inputs: int,
-    outputs: int | None = None,
+    classes: Sequence[Index],
+    ways: Annotated[int, Range(least=2)],
+    inputs: Count,
+    outputs: Count | None = None,
     view: Literal["plain", "permuted", "projected"] = "plain",
     labels: bool = True,
 ) -> Environment:
@@ -172,7 +164,7 @@ def classification(
         outputs: B, at least `ways` (the default); outputs beyond stand for no class.
         view: `plain`, all inputs in their places; `permuted`, in an order drawn for the lifetime;
             `projected`, by a Gaussian matrix drawn for the lifetime.
-        labels: whether the labels are told; without them nothing can be learned (the control).
+        labels: whether it receives them; without them nothing can be learned (the control).
 
     Returns:
         The environment. Its observations have inputs + outputs entries.
@@ -182,14 +174,12 @@ def classification(
             and when it is first used, inputs that do not fit the data.
     """
     outputs = ways if outputs is None else outputs
-    if not 2 <= ways <= len(classes):
+    if ways > len(classes):
         raise ValueError(
             f"ways={ways} out of {len(classes)} classes: give at least 2 and at most all of them."
         )
     if outputs < ways:
         raise ValueError(f"{outputs} outputs cannot name {ways} classes: give {ways} or more.")
-    if view not in ("plain", "permuted", "projected"):
-        raise ValueError(f"There is no view={view!r}: give 'plain', 'permuted' or 'projected'.")
 
     @functools.cache
     def rings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -242,7 +232,7 @@ def classification(
         return show(key, task, jnp.zeros(ways, jnp.int32), jnp.zeros(outputs))
 
     def step(key, task, state, action):
-        reward = (action == state.label).astype(jnp.float32)
+        reward = (action == state.label).astype(float)
         new, observation = show(key, task, state.used, jax.nn.one_hot(state.label, outputs))
         return Transition(new, observation, reward, jnp.zeros(()))
 

@@ -11,11 +11,12 @@ Observations are of order one: each is divided by a typical size, which stands b
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from symla_lite.checks import Count, Name, Positive, Range
 from symla_lite.environments.environment import Environment, EnvState, Task, Transition
 from symla_lite.learner import Sizes
 
@@ -53,7 +54,7 @@ push."""
 
 
 @functools.cache
-def physics(name: str) -> tuple[Any, Any]:
+def physics(name: Literal["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]) -> tuple[Any, Any]:
     """An environment of gymnax and its parameters, both used only for their physics.
 
     gymnax takes seconds to import (it brings plotting along), so this happens when an environment
@@ -67,11 +68,11 @@ def physics(name: str) -> tuple[Any, Any]:
 
 
 def control(
-    name: str,
+    name: Name,
     options: Mapping[str, Any],
-    body: str,
+    body: Literal["CartPole-v1", "Acrobot-v1", "MountainCar-v0"],
     sizes: Sizes,
-    episode: int,
+    episode: Count,
     look: Callable[[EnvState], jax.Array],
     pay: Callable[[Task, EnvState, EnvState, jax.Array], jax.Array],
     draw_task: Callable[[jax.Array], Task] = lambda key: (),
@@ -95,8 +96,6 @@ def control(
     Raises:
         ValueError: an episode without steps.
     """
-    if episode < 1:
-        raise ValueError(f"An episode takes time: episode={episode}, give at least 1 step.")
 
     def reset(key, task):
         del task
@@ -119,8 +118,8 @@ def control(
         return Transition(
             state=new,
             observation=look(new),
-            reward=jnp.asarray(pay(task, state, new, stopped), jnp.float32),
-            end=jnp.asarray(stopped | (new.time >= episode), jnp.float32),
+            reward=jnp.asarray(pay(task, state, new, stopped), float),
+            end=jnp.asarray(stopped | (new.time >= episode), float),
         )
 
     return Environment(
@@ -133,18 +132,12 @@ def control(
     )
 
 
-def one_of(given: str, what: str, choices: Mapping[str, str]) -> None:
-    """Raises ValueError if `given` is not among the rewards of `what`."""
-    if given not in choices:
-        raise ValueError(f"{what} has no reward {given!r}: take {' or '.join(choices)}.")
-
-
 def cartpole(
-    reward: str = "upright",
+    reward: Literal["upright", "balance", "standard", "nearer"] = "upright",
     free: bool = False,
-    target_range: float = 0.0,
-    margin: float = 2.0,
-    episode: int | None = None,
+    target_range: Annotated[float, Range(least=0, below=X_LIMIT)] = 0.0,
+    margin: Positive = 2.0,
+    episode: Count | None = None,
 ) -> Environment:
     """CartPole: a pole on a cart that is pushed left (action 0) or right (action 1) by 10 N.
 
@@ -184,25 +177,15 @@ def cartpole(
         ValueError: an unknown reward, one that cannot tell policies apart in the free form, a
             target that the reward does not depend on or that is off the track, or no steps.
     """
-    one_of(reward, "CartPole", CARTPOLE_REWARDS)
-    if not isinstance(free, bool):
-        raise ValueError(f"An episode ends at a fall or not: free={free!r}, give True or False.")
     if free and reward in ("balance", "standard"):
         raise ValueError(
             f"In the free form nothing falls, and reward={reward!r} would pay the same at every "
             "step: take 'upright' or 'nearer'."
         )
-    if not 0 <= target_range < X_LIMIT:
-        raise ValueError(
-            f"The target stands on the track: target_range={target_range}, give 0 to less than "
-            f"{X_LIMIT} m."
-        )
     if target_range > 0 and reward != "upright":
         raise ValueError(
             f"reward={reward!r} does not depend on the target: take 'upright', or target_range=0."
         )
-    if not margin > 0:
-        raise ValueError(f"The margin is a distance: margin={margin}, give more than 0 m.")
     if episode is None:
         episode = 100 if free else 500
 
@@ -277,7 +260,7 @@ def between_walls(state: EnvState, new: EnvState) -> EnvState:
     )
 
 
-def acrobot(episode: int = 500) -> Environment:
+def acrobot(episode: Count = 500) -> Environment:
     """Acrobot: two links hang from a joint; a torque of -1, 0 or 1 N m (actions 0, 1, 2) between
     them swings the tip up to one link's length above the joint.
 
@@ -314,7 +297,7 @@ def acrobot(episode: int = 500) -> Environment:
     )
 
 
-def mountain_car(reward: str = "height", episode: int = 200) -> Environment:
+def mountain_car(reward: Literal["height", "goal"] = "height", episode: Count = 200) -> Environment:
     """MountainCar: a car too weak for the slope is pushed left, not at all, or right (actions 0, 1,
     2) and must swing to reach the summit, which ends the episode.
 
@@ -337,7 +320,6 @@ def mountain_car(reward: str = "height", episode: int = 200) -> Environment:
     Raises:
         ValueError: an unknown reward, or an episode without steps.
     """
-    one_of(reward, "MountainCar", MOUNTAIN_CAR_REWARDS)
 
     def look(state):
         return jnp.stack([(state.position + 0.5) / 0.5, state.velocity / 0.03])

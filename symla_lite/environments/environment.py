@@ -6,11 +6,15 @@ reset within the lifetime (a start position) and can only be reacted to.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from symla_lite import checks
+from symla_lite.checks import Key, Name
 from symla_lite.learner import Sizes
 
 Task = Any
@@ -38,9 +42,13 @@ class Environment:
 
     No step resets by itself: `lifetime` resets, so that a terminal observation is seen together
     with its reward before the next episode begins.
+
+    Raises:
+        ValueError: (also when one of the functions is called) an argument that does not suit, such
+            as the task of another environment.
     """
 
-    name: str
+    name: Name
     """A short name for tables and files."""
     options: Mapping[str, Any]
     """The options it was made with, in plain types."""
@@ -52,3 +60,86 @@ class Environment:
     """`(key, task) -> (state, o [A])`: the first state and observation of an episode."""
     step: Callable[[jax.Array, Task, EnvState, jax.Array], Transition]
     """`(key, task, state, action []) -> Transition`."""
+
+    def __post_init__(self):
+        for name, function in _checked(self).items():
+            object.__setattr__(self, name, function)
+
+
+def _checked(environment: Environment) -> dict[str, Callable]:
+    """An environment's functions, which refuse arguments that do not fit one another."""
+    # What `dataclasses.replace` passes on is checked already.
+    draw_task, reset, step = (
+        getattr(function, "unchecked", function)
+        for function in (environment.draw_task, environment.reset, environment.step)
+    )
+
+    @functools.cache
+    def shapes() -> tuple[Task, EnvState]:
+        """Those of a task and of a state."""
+
+        def begin():
+            task = draw_task(jax.random.key(0))
+            return task, reset(jax.random.key(0), task)[0]
+
+        return jax.eval_shape(begin)
+
+    def check(what: str, found: Any, wanted: Any) -> None:
+        if unlike := checks.unlike(found, wanted):
+            raise ValueError(
+                f"This {what} is none of {environment.name}: {unlike}. Give one that this "
+                "environment made."
+            )
+
+    def check_made(**made: tuple[Any, tuple[int, ...]]) -> None:
+        for name, (found, shape) in made.items():
+            if jnp.shape(found) != shape:
+                raise ValueError(
+                    f"The {name} of {environment.name} has shape {list(jnp.shape(found))} and "
+                    f"should have {list(shape)}: give an environment whose functions make that."
+                )
+
+    def check_memory(what: str, tree: Any) -> None:
+        size = checks.size_in_bytes(tree)
+        checks.check_memory(f"A {what} of {environment.name} {environment.options}", size)
+
+    def checked_draw_task(key: Key) -> Task:
+        check_memory("task", shapes()[0])
+        return draw_task(key)
+
+    def checked_reset(key: Key, task: Task) -> tuple[EnvState, jax.Array]:
+        check("task", task, shapes()[0])
+        check_memory("state", shapes()[1])
+        state, o = reset(key, task)
+        check_made(observation=(o, environment.sizes[:1]))
+        return state, o
+
+    def checked_step(key: Key, task: Task, state: EnvState, action: jax.Array) -> Transition:
+        check("task", task, shapes()[0])
+        check("state", state, shapes()[1])
+        actions = environment.sizes.action
+        known = not isinstance(action, jax.core.Tracer)
+        if (
+            jnp.shape(action) != ()
+            or not jnp.issubdtype(jnp.result_type(action), jnp.integer)
+            or (known and not 0 <= action < actions)
+        ):
+            raise ValueError(
+                f"action={checks.shown(action)} is none of {environment.name}: give a whole number "
+                f"from 0 to {actions - 1}."
+            )
+        new = step(key, task, state, action)
+        check("new state", new.state, shapes()[1])
+        o = new.observation, environment.sizes[:1]
+        check_made(observation=o, reward=(new.reward, ()), end=(new.end, ()))
+        return new
+
+    found = {}
+    for name, function, unchecked in (
+        ("draw_task", checked_draw_task, draw_task),
+        ("reset", checked_reset, reset),
+        ("step", checked_step, step),
+    ):
+        found[name] = checks.door(function, name)
+        found[name].unchecked = unchecked
+    return found

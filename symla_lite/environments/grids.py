@@ -8,17 +8,21 @@ The paper gives rewards and observations. It is silent about sizes, about what e
 about obstacles; what was chosen is said at each function.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symla_lite.checks import Count, Index, Key, Range, Seed
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.learner import Sizes
 
 ACTIONS = ("up", "down", "left", "right")
 """What the four actions are called."""
+
+Side = Annotated[int, Range(least=2, most=12)]
+"""Of a grid. In a larger one the ways between all cells take long to find."""
 
 LAYOUTS = 256
 """`dense_grid` draws among at most this many layouts of obstacles."""
@@ -59,7 +63,7 @@ class Layout(NamedTuple):
     """Steps from cell to cell around the obstacles, [n, n] (0 where there is no way)."""
 
 
-def move(side: int, agent: jax.Array, action: jax.Array) -> jax.Array:
+def move(side: Count, agent: jax.Array, action: jax.Array) -> jax.Array:
     """The cell that a move leads to; at the edge it is the cell it came from.
 
     Args:
@@ -73,7 +77,7 @@ def move(side: int, agent: jax.Array, action: jax.Array) -> jax.Array:
     return row * side + column
 
 
-def distinct(key: jax.Array, cells: int, n: int) -> list[jax.Array]:
+def distinct(key: Key, cells: Count, n: Count) -> list[jax.Array]:
     """Draws n of the numbers 0 to cells - 1, no two the same, all outcomes equally likely.
 
     Each is drawn among as many as are left, and then steps over those that were drawn before it,
@@ -89,28 +93,18 @@ def distinct(key: jax.Array, cells: int, n: int) -> list[jax.Array]:
     return drawn
 
 
-def at(cells: int, cell: jax.Array) -> jax.Array:
+def at(cells: Count, cell: jax.Array) -> jax.Array:
     """A channel that is 1.0 at one cell, [cells]."""
-    return (jnp.arange(cells) == cell).astype(jnp.float32)
+    return (jnp.arange(cells) == cell).astype(float)
 
 
-def checked(side: int, episode: int | None, things: int) -> None:
-    """Raises ValueError for a grid that is too small and for an episode without steps."""
-    if side**2 < things or side < 2:
-        raise ValueError(f"side={side} leaves no room for {things} things: give at least 2.")
-    if episode is not None and episode < 1:
-        raise ValueError(
-            f"An episode takes time: episode={episode}, give at least 1 step, or None for no limit."
-        )
-
-
-def over(stopped: jax.Array, time: jax.Array, episode: int | None) -> jax.Array:
+def over(stopped: jax.Array, time: jax.Array, episode: Count | None) -> jax.Array:
     """1.0 where something or the clock ended the episode, []."""
     late = False if episode is None else time >= episode
-    return (stopped | late).astype(jnp.float32)
+    return (stopped | late).astype(float)
 
 
-def hearts(side: int = 5, episode: int | None = None) -> Environment:
+def hearts(side: Side = 5, episode: Count | None = None) -> Environment:
     """A heart (+1) and a trap (-1) on a grid (the paper's Figure 6).
 
     After the paper: the agent, one heart and one trap begin every episode at random; collecting the
@@ -130,7 +124,6 @@ def hearts(side: int = 5, episode: int | None = None) -> Environment:
     Raises:
         ValueError: a grid that is too small, or an episode without steps.
     """
-    checked(side, episode, things=3)
     cells = side**2
 
     def look(state):
@@ -150,7 +143,7 @@ def hearts(side: int = 5, episode: int | None = None) -> Environment:
         return Transition(
             state=new,
             observation=look(new),
-            reward=heart.astype(jnp.float32) - trap.astype(jnp.float32),
+            reward=heart.astype(float) - trap.astype(float),
             end=over(heart | trap, new.time, episode),
         )
 
@@ -164,7 +157,7 @@ def hearts(side: int = 5, episode: int | None = None) -> Environment:
     )
 
 
-def distances(side: int, obstacles: np.ndarray) -> np.ndarray:
+def distances(side: Side, obstacles: np.ndarray) -> np.ndarray:
     """Steps from cell to cell around obstacles, inf where there is no way, [..., side², side²].
 
     All pairs at once: a way through cell k may be shorter than the one known so far, for one k
@@ -178,13 +171,13 @@ def distances(side: int, obstacles: np.ndarray) -> np.ndarray:
     row, column = cell // side, cell % side
     apart = abs(row[:, None] - row) + abs(column[:, None] - column)
     blocked = obstacles[..., :, None] | obstacles[..., None, :]
-    steps = np.where((apart <= 1) & ~blocked, apart, np.inf)
+    steps = np.where((apart <= 1) & ~blocked, apart, np.inf).astype(np.float32)
     for k in cell:
         steps = np.minimum(steps, steps[..., :, k, None] + steps[..., None, k, :])
     return steps
 
 
-def layouts(side: int, obstacles: int, seed: int = 0) -> Layout:
+def layouts(side: Side, obstacles: Index, seed: Seed = 0) -> Layout:
     """Layouts of obstacles that leave a way from every free cell to every other.
 
     Args:
@@ -220,7 +213,7 @@ def layouts(side: int, obstacles: int, seed: int = 0) -> Layout:
 
 
 def dense_grid(
-    side: int = 5, obstacles: int | None = None, episode: int | None = None
+    side: Side = 5, obstacles: Index | None = None, episode: Count | None = None
 ) -> Environment:
     """A target among obstacles, and a reward at every step (the paper's Figure 7).
 
@@ -245,9 +238,11 @@ def dense_grid(
     """
     if obstacles is None:
         obstacles = side**2 // 8
-    if obstacles < 0:
-        raise ValueError(f"There is no negative number of things: obstacles={obstacles}, give 0.")
-    checked(side, episode, things=2 + obstacles)
+    if obstacles > side**2 - 2:
+        raise ValueError(
+            f"obstacles={obstacles} leave no room for agent and target on a grid of side {side}: "
+            f"give at most {side**2 - 2}."
+        )
     cells = side**2
     choices = layouts(side, obstacles)
 

@@ -9,11 +9,13 @@ Gaussian and of unit variance, like randomly projected ones.
 import jax
 import jax.numpy as jnp
 
+from symla_lite.checks import Count
+from symla_lite.environments.bandits import Arms
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.learner import Sizes
 
 
-def linear_bandit(inputs: int, arms: int) -> Environment:
+def linear_bandit(inputs: Count, arms: Arms) -> Environment:
     """Arms that pay a linear function of the observation, clipped.
 
     A task is the weights w [arms, inputs], each from N(0, 1). The observation x [inputs] is drawn
@@ -28,10 +30,6 @@ def linear_bandit(inputs: int, arms: int) -> Environment:
     Raises:
         ValueError: nothing to see, or no choice.
     """
-    if inputs < 1:
-        raise ValueError(f"There must be something to see: inputs={inputs}, give at least 1.")
-    if arms < 2:
-        raise ValueError(f"A bandit needs a choice: arms={arms}, give at least 2.")
 
     def reset(key, task):
         del task

@@ -8,8 +8,9 @@ no environment's scale of rewards drowns another's, and the gradients are added.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from symla_lite.checks import FILLED, Count
 from symla_lite.environments.environment import Environment
 from symla_lite.learner import Sizes
 
@@ -23,18 +24,12 @@ class Part:
     """
 
     environment: Environment
-    share: int = 1
+    share: Count = 1
     """How many of the mixture's shares of the population it gets."""
-    length: int | None = None
+    length: Count | None = None
     """L, steps in a lifetime; None takes the outer loop's."""
-    lifetimes: int | None = None
+    lifetimes: Count | None = None
     """Lifetimes of each member; None takes the outer loop's."""
-
-    def __post_init__(self):
-        for name in ("share", "length", "lifetimes"):
-            value = getattr(self, name)
-            if value is not None and not value >= 1:
-                raise ValueError(f"{name}={value} of {self.environment.name}: give at least 1.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +40,10 @@ class Mixture:
         ValueError: no environment at all, or the same name twice.
     """
 
-    parts: tuple[Part, ...]
+    parts: Annotated[tuple[Part, ...], FILLED]
 
     def __post_init__(self):
         names = [part.environment.name for part in self.parts]
-        if not names:
-            raise ValueError("parts is empty: give a mixture at least one environment.")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from symla_lite.checks import Count, Positive, Seed
 from symla_lite.environments.environment import Environment, Task
 from symla_lite.learner import Sizes
 
@@ -126,9 +127,6 @@ def permuted(
     Raises:
         ValueError: nothing is to be permuted.
     """
-    for name, given in (("observations", observations), ("actions", actions)):
-        if not isinstance(given, bool):
-            raise ValueError(f"{name} are permuted or not: {given!r}, give True or False.")
     if not (observations or actions):
         raise ValueError(
             f"Nothing of {environment.name} would be permuted: set observations or actions to True."
@@ -154,7 +152,7 @@ def permuted(
 
 
 def moments(
-    environment: Environment, lifetimes: int = 128, steps: int = 500, seed: int = 0
+    environment: Environment, lifetimes: Count = 128, steps: Count = 500, seed: Seed = 0
 ) -> Moments:
     """Means and variances of the observations and rewards that a uniformly random policy meets.
 
@@ -230,7 +228,7 @@ def standardised(environment: Environment) -> Environment:
     return transformed(environment, "standardised", {}, see=see)
 
 
-def projected(environment: Environment, to: int = 16, unit_variance: bool = True) -> Environment:
+def projected(environment: Environment, to: Count = 16, unit_variance: bool = True) -> Environment:
     """A random linear map of the observation in every lifetime (the paper's Figure 7 and appendix:
     "Glorot normal, mapping those to a 16-dimensional vector").
 
@@ -251,10 +249,6 @@ def projected(environment: Environment, to: int = 16, unit_variance: bool = True
     Raises:
         ValueError: nothing would come out.
     """
-    if to < 1:
-        raise ValueError(f"A projection has a result: to={to}, give at least 1.")
-    if not isinstance(unit_variance, bool):
-        raise ValueError(f"unit_variance={unit_variance!r}: give True or False.")
     A, B = environment.sizes
 
     def draw(key):
@@ -276,7 +270,7 @@ def projected(environment: Environment, to: int = 16, unit_variance: bool = True
     )
 
 
-def spare_actions(environment: Environment, to: int) -> Environment:
+def spare_actions(environment: Environment, to: Count) -> Environment:
     """More actions than are needed: action b does what action b mod B did.
 
     For a learner whose sizes are fixed, in a world that has fewer actions than the one that it was
@@ -326,7 +320,7 @@ def reward_sign(environment: Environment) -> Environment:
     return transformed(environment, "signed", {}, draw=draw, earn=lambda sign, r: sign * r)
 
 
-def reward_zero(environment: Environment, spread: float = 1.0) -> Environment:
+def reward_zero(environment: Environment, spread: Positive = 1.0) -> Environment:
     """What counts as nothing is drawn once a lifetime, and hidden: a number from U(-spread, spread)
     is added to every reward.
 
@@ -340,8 +334,6 @@ def reward_zero(environment: Environment, spread: float = 1.0) -> Environment:
     Raises:
         ValueError: nothing would be added.
     """
-    if not spread > 0:
-        raise ValueError(f"The zero is drawn from a range: spread={spread}, give more than 0.")
 
     def draw(key):
         return jax.random.uniform(key, minval=-spread, maxval=spread)

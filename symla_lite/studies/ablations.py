@@ -14,8 +14,10 @@ and meta-trains where the option can matter:
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 from symla_lite.baselines import random_policy, win_stay
+from symla_lite.checks import FILLED, Count
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import independent_arms, regret_per_pull
 from symla_lite.environments.control import cartpole
@@ -59,9 +61,9 @@ def ablation(
     name: str,
     trained_on: Environment,
     tested: Mapping[str, Environment],
-    loops: Mapping[str, Outer],
-    test_length: int,
-    test_lifetimes: int,
+    loops: Annotated[Mapping[str, Outer], FILLED],
+    test_length: Count,
+    test_lifetimes: Count,
     variants: tuple[str, ...] = tuple(VARIANTS),
     measure=lambda lifetime: lifetime.reward,
 ) -> Study:

@@ -8,6 +8,7 @@ symmetry neither to help nor to hurt.
 import dataclasses
 
 from symla_lite.baselines import index_policy, random_policy, thompson, ucb
+from symla_lite.checks import Count, Positive
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS, regret_per_pull
 from symla_lite.evolution import ES
@@ -19,7 +20,9 @@ from symla_lite.symla import symla
 PULLS = 100
 
 
-def outer(population: int, sigma: float, learning_rate: float, steps: int, lifetimes: int) -> Outer:
+def outer(
+    population: Count, sigma: Positive, learning_rate: Positive, steps: Count, lifetimes: Count
+) -> Outer:
     """The outer loop on lifetimes of 100 pulls."""
     es = ES(population=population, sigma=sigma)
     return Outer(es, learning_rate=learning_rate, steps=steps, length=PULLS, lifetimes=lifetimes)

@@ -10,9 +10,12 @@ not fit. Beside them stands SGD, with the learning rate that is best on the task
 import dataclasses
 import functools
 import operator
+from collections.abc import Mapping
+from typing import Annotated
 
 import jax
 
+from symla_lite.checks import FILLED, Count, Seed
 from symla_lite.controls import without_reward
 from symla_lite.environments.classification import classification, clusters, digits, table
 from symla_lite.environments.environment import Environment
@@ -108,7 +111,11 @@ def references() -> tuple[Test, ...]:
     return (*tuning, *tested)
 
 
-def scale(learners: dict[Learner, Outer], seeds: tuple[int, ...], test_lifetimes: int) -> Scale:
+def scale(
+    learners: Annotated[Mapping[Learner, Outer], FILLED],
+    seeds: tuple[Seed, ...],
+    test_lifetimes: Count,
+) -> Scale:
     """Every learner, with its outer loop, meta-trained on the same tasks."""
     return Scale(
         trainings=tuple(
@@ -120,7 +127,9 @@ def scale(learners: dict[Learner, Outer], seeds: tuple[int, ...], test_lifetimes
     )
 
 
-def outer(population: int, steps: int, lifetimes: int, length: int = EXAMPLES // 2) -> Outer:
+def outer(
+    population: Count, steps: Count, lifetimes: Count, length: Count = EXAMPLES // 2
+) -> Outer:
     """The outer loop, the same for all but for its size."""
     return Outer(ES(population, sigma=0.1), 0.05, steps, length, lifetimes)
 

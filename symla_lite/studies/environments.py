@@ -44,7 +44,7 @@ GRID = projected(dense_grid(3))
 GRID_SIGNED = reward_sign(GRID)
 """To come nearer to the target is good in half of the lifetimes, and bad in the others."""
 GRID_ZERO = reward_zero(GRID)
-"""A number that the learner is not told is added to all rewards of a lifetime."""
+"""A number that the learner does not receive is added to all rewards of a lifetime."""
 CARTPOLE = cartpole(free=True)
 """The pole may swing round; it begins upright."""
 WORLDS: dict[str, Environment] = {

@@ -9,6 +9,7 @@ right in the others.
 """
 
 from symla_lite.baselines import actor_critic, random_policy, win_stay
+from symla_lite.checks import Count, Positive
 from symla_lite.controls import reward_held_at, without_reward
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment
@@ -35,7 +36,9 @@ PERMUTED = {name: permuted(environment) for name, environment in ENVIRONMENTS.it
 """The same, with inputs and actions in an order that is drawn for every lifetime."""
 
 
-def outer(population: int, sigma: float, learning_rate: float, steps: int, lifetimes: int) -> Outer:
+def outer(
+    population: Count, sigma: Positive, learning_rate: Positive, steps: Count, lifetimes: Count
+) -> Outer:
     """The outer loop on lifetimes of 500 steps."""
     es = ES(population=population, sigma=sigma)
     return Outer(es, learning_rate=learning_rate, steps=steps, length=STEPS, lifetimes=lifetimes)

@@ -6,44 +6,63 @@ with the configuration and the provenance.
 
 import datetime
 import importlib.metadata
+import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from symla_lite import checkpoint, machine
+from symla_lite.checks import MAY_BE_NAN
 from symla_lite.learner import Theta
+from symla_lite.meta_training import CURVE, curve_names
 from symla_lite.studies.criteria import checksums
-from symla_lite.studies.study import Study, Training
-
-BLOCKS = 10
-"""Parts into which a lifetime is cut when it is recorded."""
+from symla_lite.studies.study import BLOCKS, Scale, Study, Training
 
 
-def commit() -> str:
+def commit(package: Path) -> str:
     """The commit of the code that runs, with a + if the package was changed since; "unknown" when
-    it does not run from a repository.
+    it does not run from its own repository.
+
+    Args:
+        package: the package's folder. A repository around it is its own if it stands at the top of
+            it and is named in the `pyproject.toml` there: not one that somebody installed it in.
     """
-    package = Path(__file__).parents[1]
+    # In a git hook these name the repository that the hook is of.
+    environment = {name: x for name, x in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(package), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
+            ["git", "-C", str(package), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+            env=environment,
+        ).stdout.removesuffix("\n")
 
     try:
+        top = Path(git("rev-parse", "--show-toplevel"))
+        project = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        if project["name"] != PROJECT or not os.path.samefile(top, package.parent):
+            return "unknown"
+        git("ls-files", "--error-unmatch", "__init__.py")
         changed = git("status", "--porcelain", "--", ".")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError, KeyError, TypeError, ValueError):
         return "unknown"
 
 
-COMMIT = commit()
+PROJECT = "symla-lite"
+"""The package's name where it is installed."""
+
+COMMIT = commit(Path(__file__).parents[1])
 """Asked for when the code is read, since a repository may move on while a run is under way."""
 
 
@@ -96,17 +115,28 @@ def summarise(measures: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def named_leaves(theta: Theta, prefix: str) -> dict[str, Any]:
+    """The leaves of theta under readable names, in their order."""
+    leaves, _ = tree_flatten_with_path(theta)
+    return {prefix + keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
 def flatten(theta: Theta, prefix: str) -> dict[str, np.ndarray]:
     """The leaves of theta under readable names, for a file."""
-    leaves, _ = tree_flatten_with_path(theta)
-    return {prefix + keystr(path, simple=True, separator="."): np.asarray(x) for path, x in leaves}
+    return {name: np.asarray(leaf) for name, leaf in named_leaves(theta, prefix).items()}
 
 
 def unflatten(arrays: Mapping[str, np.ndarray], prefix: str, like: Theta) -> Theta:
-    """Theta again, in the shape of `like`."""
-    leaves, tree = tree_flatten_with_path(like)
-    names = [prefix + keystr(path, simple=True, separator=".") for path, _ in leaves]
-    return jax.tree.unflatten(tree, [arrays[name] for name in names])
+    """Theta again, in the shape of `like`. Raises `ValueError` where an array of it is missing, has
+    another shape or holds NaN or infinity."""
+    found = []
+    for name, leaf in named_leaves(like, prefix).items():
+        array = arrays.get(name)
+        if array is None or array.shape != leaf.shape:
+            what = "missing" if array is None else f"of shape {list(array.shape)}"
+            raise ValueError(f"{name!r} is {what}: give a record that has it, {list(leaf.shape)}.")
+        found.append(array)
+    return jax.tree.unflatten(jax.tree.structure(like), found)
 
 
 def further(path: Path) -> list[Path]:
@@ -129,7 +159,74 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def theta_of(arrays: Mapping[str, np.ndarray], training: Training) -> Theta:
-    """The meta-parameters in the record of a training."""
+    """The meta-parameters in the record of a training. Raises `ValueError` as `unflatten` does."""
+    return unflatten(arrays, "theta/", theta_like(training))
+
+
+def theta_like(training: Training) -> Theta:
+    """The shapes of a training's meta-parameters."""
     sizes = training.environment.sizes
-    like = jax.eval_shape(lambda: training.learner.init_theta(jax.random.key(0), sizes))
-    return unflatten(arrays, "theta/", like)
+    return jax.eval_shape(lambda: training.learner.init_theta(jax.random.key(0), sizes))
+
+
+Shapes = dict[str, checkpoint.Shape]
+"""Of arrays, by name."""
+
+
+def shapes_of_training(training: Training) -> tuple[Shapes, Shapes]:
+    """What a record has of theta and its curve: what has to be there, and what may be."""
+    shapes = {
+        name: leaf.shape for name, leaf in named_leaves(theta_like(training), "theta/").items()
+    }
+    columns = {f"curve/{column}": (None,) for column in curve_names(training.environment)}
+    return shapes | {f"curve/{column}": (None,) for column in CURVE}, columns
+
+
+def check(
+    path: Path,
+    arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]],
+    study: Study,
+    sized: Scale,
+    training: Training | None,
+    tested: bool = True,
+) -> None:
+    """Looks whether a record holds what it should.
+
+    Args:
+        path: its file, for the message.
+        arrays: what was loaded from it.
+        study: of which study it is.
+        sized: at which scale.
+        training: of which training; None for the references.
+        tested: whether it has to have all tests.
+
+    Raises:
+        FileTrouble: an array is missing, does not belong there, has another shape, or holds NaN or
+            infinity.
+    """
+    if training is None:
+        (shapes, optional), tests = ({}, {}), study.references
+    else:
+        (shapes, optional), tests = shapes_of_training(training), study.tests(training)
+    of_tests = {
+        f"{test.name}/{name}": shape
+        for test in tests
+        for name, shape in (
+            ("blocks", (sized.test_lifetimes, BLOCKS)),
+            ("mean", (sized.test_length,)),
+        )
+    }
+    if tested and (training is None or training.tested):
+        shapes |= of_tests
+    checkpoint.check(path, arrays, shapes, optional | of_tests)
+    if training is not None:
+        check_curve(path, arrays, training)
+
+
+def check_curve(
+    path: Path, arrays: Mapping[str, Annotated[np.ndarray, MAY_BE_NAN]], training: Training
+) -> None:
+    """Raises `FileTrouble` where a record's curve has more steps than its training."""
+    done, steps = len(arrays["curve/fitness"]), training.outer.steps
+    if done > steps:
+        raise checkpoint.wrong(path, f"a curve of {done} steps of {steps}")

@@ -8,10 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symla_lite import checkpoint
+from symla_lite.checks import Seed
 from symla_lite.learner import Theta
 from symla_lite.studies import records
 from symla_lite.studies.run import folder, record_path
-from symla_lite.studies.study import Study
+from symla_lite.studies.study import Study, Training
+
+
+def known(arrays: Mapping[str, Any], name: str) -> np.ndarray:
+    """An array of a record. Raises `ValueError` if there is none of that name."""
+    if name not in arrays:
+        raise ValueError(f"There is no {name!r} in the record: take one of {', '.join(arrays)}.")
+    return arrays[name]
 
 
 class Results(NamedTuple):
@@ -40,13 +48,15 @@ class Results(NamedTuple):
         """An array of every seed's record, [seeds, ...]: `TEST/blocks` [seeds, lifetimes, 10] and
         `TEST/mean` [seeds, L] of a test, `curve/fitness` [seeds, steps].
         """
-        return np.stack([self.records[training, seed][0][array] for seed in self.seeds(training)])
+        return np.stack(
+            [known(self.records[training, seed][0], array) for seed in self.seeds(training)]
+        )
 
     def reference(self, array: str) -> np.ndarray:
         """An array of the references' record, with one "seed": `NAME/TEST/blocks` [1, lifetimes,
         10], `NAME/TEST/mean` [1, L].
         """
-        return self.references[0][array][None]
+        return known(self.references[0], array)[None]
 
     def settings(self, training: str) -> dict[str, str]:
         """The hyper-parameters that a training was recorded with, under readable names."""
@@ -86,7 +96,7 @@ class Results(NamedTuple):
             ("dates", " to ".join(date[:16].replace("T", " ") for date in dates) + " UTC"),
         ]
 
-    def theta(self, training: str, seed: int) -> Theta:
+    def theta(self, training: str, seed: Seed) -> Theta:
         """The meta-parameters that a training found."""
         declared = self.study.scale(self.scale).training(training)
         return records.theta_of(self.records[training, seed][0], declared)
@@ -162,7 +172,7 @@ def load(study: Study, scale: str = "standard", out: Path | None = None) -> Resu
         out: the folder of all records; None takes those that come with the package.
 
     Raises:
-        FileTrouble: one is missing or damaged; the message says how to make it.
+        FileTrouble: one is missing, damaged or has wrong contents; the message says which.
     """
     out = recorded() if out is None else Path(out)
     sized = study.scale(scale)
@@ -172,8 +182,9 @@ def load(study: Study, scale: str = "standard", out: Path | None = None) -> Resu
             path = record_path(out, study, scale, training.name, seed)
             if not training.tested and not path.exists():
                 continue  # a step that only leads to the next one
-            found[training.name, seed] = read(path, study, scale)
-    return Results(study, scale, found, read(references_path(out, study, scale), study, scale))
+            found[training.name, seed] = read(path, study, scale, training)
+    references = read(references_path(out, study, scale), study, scale)
+    return Results(study, scale, found, references)
 
 
 def references_path(out: Path, study: Study, scale: str) -> Path:
@@ -185,11 +196,14 @@ def references_path(out: Path, study: Study, scale: str) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def read(path: Path, study: Study, scale: str):
-    """One record. Raises `FileTrouble` with the command that makes it."""
+def read(path: Path, study: Study, scale: str, training: Training | None = None):
+    """One record, of the references where no training is given. Raises `FileTrouble` where it is
+    missing, with the command that makes it, and where its contents are wrong."""
     if not path.exists():
         raise checkpoint.FileTrouble(
             f"{path} is not recorded yet: run python -m symla_lite study {study.name} --scale "
             f"{scale} --out {path.parents[2]}"
         )
-    return records.read(path)
+    arrays, about = records.read(path)
+    records.check(path, arrays, study, study.scale(scale), training)
+    return arrays, about

@@ -2,9 +2,8 @@
 
 import concurrent.futures
 import contextlib
-import multiprocessing
+import functools
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,20 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint, devices
+from symla_lite import checkpoint, devices, stop
+from symla_lite.checks import Count, Index, Positive, Seed
 from symla_lite.learner import Theta
 from symla_lite.meta_testing import meta_test
-from symla_lite.meta_training import MetaTrained, curve_names, describe, meta_train, origin
-from symla_lite.studies import records
+from symla_lite.meta_training import (
+    MetaTrained,
+    curve_names,
+    describe,
+    initial_progress,
+    meta_train,
+    origin,
+    progress_in,
+)
+from symla_lite.studies import records, workers
 from symla_lite.studies.study import Scale, Study, Test, Training
 
 TEST_SEED = 2**31 - 1
@@ -31,7 +39,7 @@ def folder(out: Path, study: Study, scale: str) -> Path:
     return Path(out) / study.name / scale
 
 
-def record_path(out: Path, study: Study, scale: str, training: str, seed: int) -> Path:
+def record_path(out: Path, study: Study, scale: str, training: str, seed: Seed) -> Path:
     """The record of one training with one seed."""
     return folder(out, study, scale) / f"{training}-{seed}.safetensors"
 
@@ -40,10 +48,10 @@ def run_training(
     study: Study,
     scale: str,
     name: str,
-    seed: int,
+    seed: Seed,
     out: Path,
-    position: int | None = None,
-    memory: float = 1.0,
+    position: Index | None = None,
+    memory: Positive = 1.0,
 ) -> Path:
     """Meta-trains and meta-tests once, and records it. A run that was killed is gone on with; one
     that is recorded is left as it is, and tests that its study was given later are recorded in a
@@ -66,8 +74,9 @@ def run_training(
 
     Raises:
         ValueError: an unknown scale or training; `memory` too small.
-        FileTrouble: the record is of another configuration, or it cannot be written; the training
-            that it starts from is not recorded.
+        FileTrouble: the record is of another configuration or has wrong contents, or it cannot be
+            written; the training that it starts from is not recorded.
+        FloatingPointError: the training comes to numbers that are not finite, as in `meta_train`.
     """
     sized = study.scale(scale)
     training = sized.training(name)
@@ -75,7 +84,7 @@ def run_training(
     start = started_from(study, scale, training, seed, out)
     wanted = describe(training.learner, training.environment, training.outer, seed)
     wanted |= {"start": origin(start)}
-    if is_recorded(path, {"training": wanted} | sized.testing):
+    if is_recorded(path, {"training": wanted} | sized.testing, study, sized, training):
         if devices.is_first() and training.tested:
             test_further(study, scale, path, training)
         return path
@@ -125,7 +134,7 @@ def record_checkpoint(
     study: Study,
     scale: str,
     name: str,
-    seed: int,
+    seed: Seed,
     made: Path,
     by: Mapping[str, Any],
     out: Path,
@@ -154,18 +163,21 @@ def record_checkpoint(
     path = record_path(out, study, scale, name, seed)
     arrays, about = checkpoint.load(made)
     declared = describe(training.learner, training.environment, training.outer, seed)
-    differing = sorted(key for key, value in declared.items() if about.get(key) != value)
-    if differing:
+    kept = {key: about.get(key) for key in declared}
+    if kept != declared:
         raise checkpoint.FileTrouble(
-            f"{made} differs from what {study.name} declares as {name} in {', '.join(differing)}: "
-            "give the checkpoint of that training, or declare another."
+            f"{made} differs from what {study.name} declares as {name} in "
+            f"{checkpoint.differences(kept, declared)}: give the checkpoint of that training, or "
+            "declare another."
         )
-    if is_recorded(path, {"training": about}):
+    if is_recorded(path, {"training": about}, study, study.scale(scale), training):
         return path
     drawn = training.learner.init_theta(jax.random.key(0), training.environment.sizes)
-    curve = dict(zip(curve_names(training.environment), arrays["curve"].T, strict=True))
-    theta = ravel_pytree(drawn)[1](arrays["theta"])
-    trained = MetaTrained(theta, curve, about, float(arrays["seconds"]))
+    theta, unravel = ravel_pytree(drawn)
+    begin = initial_progress(training.environment, training.outer, theta)
+    found, seconds = progress_in(made, arrays, training.outer.steps, begin)
+    curve = dict(zip(curve_names(training.environment), found.curve.T, strict=True))
+    trained = MetaTrained(unravel(found.theta), curve, about, seconds)
     test_and_record(study, scale, training, trained, path, {"meta_trained": dict(by)})
     return path
 
@@ -221,14 +233,23 @@ def trained_elsewhere(
     for other in sorted(Path(out).glob(f"*/*/{path.name}")):
         arrays, about = checkpoint.load(other)
         if about["training"] == wanted:
-            curve = {name: arrays[f"curve/{name}"] for name in curve_names(training.environment)}
+            of_training = {
+                name: x for name, x in arrays.items() if name.startswith(("theta/", "curve/"))
+            }
+            checkpoint.check(other, of_training, *records.shapes_of_training(training))
+            records.check_curve(other, of_training, training)
+            curve = {
+                name: arrays[f"curve/{name}"]
+                for name in curve_names(training.environment)
+                if f"curve/{name}" in arrays
+            }
             theta = records.theta_of(arrays, training)
             return MetaTrained(theta, curve, wanted, about["seconds"]["training"])
     return None
 
 
 def started_from(
-    study: Study, scale: str, training: Training, seed: int, out: Path
+    study: Study, scale: str, training: Training, seed: Seed, out: Path
 ) -> Theta | None:
     """The theta that a training starts from; None where it is drawn. Raises `FileTrouble` if it is
     not recorded.
@@ -240,22 +261,34 @@ def started_from(
         raise checkpoint.FileTrouble(
             f"{training.name} starts from {path}, which is not recorded: run the whole study."
         )
-    before = study.scale(scale).training(training.start)
-    return records.theta_of(checkpoint.load(path)[0], before)
+    sized = study.scale(scale)
+    before = sized.training(training.start)
+    arrays, _ = checkpoint.load(path)
+    records.check(path, arrays, study, sized, before, tested=False)
+    return records.theta_of(arrays, before)
 
 
-def is_recorded(path: Path, wanted: Mapping[str, Any]) -> bool:
-    """Whether there is a record, of what is wanted. Raises `FileTrouble` if it is of another
-    configuration.
+def is_recorded(
+    path: Path,
+    wanted: Mapping[str, Any],
+    study: Study,
+    sized: Scale,
+    training: Training | None = None,
+) -> bool:
+    """Whether there is a record, of what is wanted; of the references where no training is given.
+    Raises `FileTrouble` if it is of another configuration, or has wrong contents.
     """
     if not os.path.exists(path):
         return False
-    _, about = checkpoint.load(path)
-    if any(about.get(name) != value for name, value in wanted.items()):
+    arrays, about = checkpoint.load(path)
+    kept = {name: about.get(name) for name in wanted}
+    if kept != wanted:
         raise checkpoint.FileTrouble(
-            f"{path} records another configuration. It was left as it is; move it away or give "
-            "another folder with --out."
+            f"{path} records another configuration "
+            f"(it differs in {checkpoint.differences(kept, wanted)}). It was left as it is; move "
+            "it away or give another folder with --out."
         )
+    records.check(path, arrays, study, sized, training, tested=False)
     return True
 
 
@@ -274,7 +307,7 @@ def run_test(study: Study, scale: Scale, test: Test, theta: Theta) -> dict[str, 
 
 
 def run_curriculum(
-    study: Study, scale: str, names: Sequence[str], seed: int, out: Path, memory: float
+    study: Study, scale: str, names: Sequence[str], seed: Seed, out: Path, memory: Positive
 ) -> list[Path]:
     """Trainings that start from one another, in their order, with one seed; their records."""
     return [run_training(study, scale, name, seed, out, memory=memory) for name in names]
@@ -288,7 +321,7 @@ def run_references(study: Study, scale: str, out: Path) -> Path:
     """
     sized = study.scale(scale)
     path = folder(out, study, scale) / "references.safetensors"
-    if is_recorded(path, sized.testing):
+    if is_recorded(path, sized.testing, study, sized):
         test_further(study, scale, path)
         return path
     began = time.monotonic()
@@ -300,8 +333,9 @@ def run_references(study: Study, scale: str, out: Path) -> Path:
     return path
 
 
+@stop.listening()
 def run_study(
-    study: Study, scale: str, out: Path, jobs: int = 1, memory: float = 1.0
+    study: Study, scale: str, out: Path, jobs: Count = 1, memory: Positive = 1.0
 ) -> list[Path]:
     """Runs all of a study that is not recorded yet.
 
@@ -320,9 +354,10 @@ def run_study(
         ValueError: an unknown scale, jobs below 1, several where processes work together, or
             `memory` too small.
         FileTrouble: a record cannot be written, is damaged or of another configuration.
+        FloatingPointError: a training comes to numbers that are not finite, as in `meta_train`.
+        WorkerLost: one of the processes ended by itself.
+        KeyboardInterrupt: it was stopped. All processes have ended, and the same call goes on.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs={jobs} does no work: give at least 1.")
     if jobs > 1 and jax.process_count() > 1:
         raise ValueError(f"Processes that work together share every training: jobs={jobs}, give 1.")
     sized = study.scale(scale)
@@ -339,18 +374,17 @@ def run_study(
         )
         if jobs == 1:
             done = (run_training(study, scale, *run, out, 1, memory) for run in runs)
+            references = functools.partial(run_references, study, scale, out)
         else:
             stack.enter_context(one_thread())
-            context = multiprocessing.get_context("spawn")
-            pool = concurrent.futures.ProcessPoolExecutor(
-                jobs, mp_context=context, initializer=end_with_parent
-            )
-            stack.callback(pool.shutdown, cancel_futures=True)
+            pool = stack.enter_context(workers.pool(jobs))
+            submit = functools.partial(pool.submit, workers.at_work)
             futures = [
-                pool.submit(run_curriculum, study, scale, names, seed, out, memory)
+                submit(run_curriculum, study, scale, names, seed, out, memory)
                 for seed in sized.seeds
                 for names in sized.curricula
             ]
+            references = submit(run_references, study, scale, out).result
             finished = concurrent.futures.as_completed(futures)
             done = (path for future in finished for path in future.result())
         for path in done:
@@ -358,7 +392,7 @@ def run_study(
             bar.set_postfix_str(path.stem)
             bar.update()
         if devices.is_first():
-            paths.append(run_references(study, scale, out))
+            paths.append(references())
         devices.wait_for_all("references")
         bar.update()
     return paths
@@ -377,16 +411,3 @@ def one_thread() -> Iterator[None]:
             del os.environ["XLA_FLAGS"]
         else:
             os.environ["XLA_FLAGS"] = before
-
-
-def end_with_parent() -> None:
-    """Ends this process when the one that started it is gone, so that a killed study leaves nobody
-    behind who would write into the records of the next.
-    """
-    parent = multiprocessing.parent_process()
-
-    def wait():
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

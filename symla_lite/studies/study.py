@@ -2,25 +2,36 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 
+from symla_lite.checks import FILLED, Count, FileName, Name, Seed
 from symla_lite.controls import reward_off_after, wiped_every, without_observation, without_reward
 from symla_lite.environments.environment import Environment
 from symla_lite.learner import Learner
 from symla_lite.lifetime import Lifetime
-from symla_lite.meta_training import Outer
+from symla_lite.meta_training import Environments, Outer
+
+BLOCKS = 10
+"""Parts into which a lifetime is cut when it is recorded."""
+
+
+def once(what: str, names: Sequence[Any]) -> None:
+    """Raises `ValueError` if a name stands among others twice."""
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{what} has {', '.join(twice)} twice: give each a name of its own.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
     """One meta-training, to be run with several seeds."""
 
-    name: str
+    name: FileName
     """Unique in its study; names the files."""
     learner: Learner
-    environment: Environment
+    environment: Environments
     outer: Outer
     start: str | None = None
     """The training of the same scale, declared before this one, from whose theta (of the same seed)
@@ -33,7 +44,7 @@ class Training:
 class Test:
     """Lifetimes that a learner is tested in."""
 
-    name: str
+    name: Name
     """Unique among a training's tests."""
     learner: Learner
     """Who takes the meta-trained theta: the learner of the training, or a variant of it."""
@@ -63,7 +74,10 @@ WIPED = 10
 
 
 def tested_with_controls(
-    training: Training, environments: Mapping[Any, Environment], length: int, needed: Sequence[Any]
+    training: Training,
+    environments: Mapping[Any, Environment],
+    length: Count,
+    needed: Sequence[Any],
 ) -> tuple[Test, ...]:
     """A training's learner, tested on those of the environments that it fits, with its reward input
     and without it (`KEY_without_reward`); and where a claim of learning is made, with the other
@@ -92,7 +106,7 @@ def tested_with_controls(
 
 
 def controls(
-    learner: Learner, environments: Mapping[Any, Environment], length: int
+    learner: Learner, environments: Mapping[Any, Environment], length: Count
 ) -> tuple[Test, ...]:
     """A learner, tested on every environment with each control but that of the reward, which is
     older: `KEY_without_observation`, `KEY_reward_off` from the middle of the lifetime on, and
@@ -114,15 +128,16 @@ class Scale:
     """How much of a study is run.
 
     Raises:
-        ValueError: a training that starts from one that is not declared before it.
+        ValueError: a training that starts from one that is not declared before it, the same
+            training or seed twice, or a `test_length` that cannot be recorded in `BLOCKS` parts.
     """
 
-    trainings: tuple[Training, ...]
-    seeds: tuple[int, ...]
+    trainings: Annotated[tuple[Training, ...], FILLED]
+    seeds: Annotated[tuple[Seed, ...], FILLED]
     """Meta-training seeds, chosen before the run."""
-    test_lifetimes: int
+    test_lifetimes: Count
     """Meta-test lifetimes for each seed and test."""
-    test_length: int
+    test_length: Count
     """L, steps in a meta-test lifetime."""
 
     def __post_init__(self):
@@ -134,6 +149,13 @@ class Scale:
                     "it: declare a curriculum in the order in which it is run."
                 )
             before.add(training.name)
+        once("trainings", [training.name for training in self.trainings])
+        once("seeds", self.seeds)
+        if self.test_length % BLOCKS:
+            raise ValueError(
+                f"test_length={self.test_length} cannot be recorded in {BLOCKS} equal parts: give "
+                f"a multiple of {BLOCKS}."
+            )
 
     @property
     def curricula(self) -> list[list[str]]:
@@ -161,9 +183,13 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """One of the paper's experiments."""
+    """One of the paper's experiments.
 
-    name: str
+    Raises:
+        ValueError: a training has two tests of the same name, or there are two such references.
+    """
+
+    name: FileName
     figure: str
     """Which of the paper's figures it reruns."""
     measure: Callable[[Lifetime], jax.Array]
@@ -174,6 +200,13 @@ class Study:
     """Learners that need no training, on what they are tested."""
     scales: Mapping[str, Scale]
     """`quick`, `standard` and `paper`, and what else was tried."""
+
+    def __post_init__(self):
+        once("references", [test.name for test in self.references])
+        for scale in self.scales.values():
+            for training in scale.trainings:
+                names = [test.name for test in self.tests(training)]
+                once(f"tests of {training.name}", names)
 
     def scale(self, name: str) -> Scale:
         """The scale of that name. Raises `ValueError` if there is none."""

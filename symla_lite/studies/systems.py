@@ -28,6 +28,7 @@ from symla_lite.baselines import (
     ucb,
     win_stay,
 )
+from symla_lite.checks import Count
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS, regret_per_pull
 from symla_lite.environments.control import cartpole
@@ -133,8 +134,8 @@ def scales(
     quick: tuple[Training, ...],
     standard: tuple[Training, ...],
     paper: tuple[Training, ...],
-    test_length: int,
-    test_lifetimes: int,
+    test_length: Count,
+    test_lifetimes: Count,
 ) -> dict[str, Scale]:
     """The three scales of a world. `standard` takes under two hours on two CPU cores."""
     return {

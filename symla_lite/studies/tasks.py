@@ -13,6 +13,7 @@ learns the grids directly; where its fixed sizes allow, it gets a bandit first, 
 import dataclasses
 
 from symla_lite.baselines import actor_critic, random_policy, win_stay
+from symla_lite.checks import Count, Positive
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
@@ -60,11 +61,11 @@ CONTROLLED = ("hearts_2", "hearts_2_swapped", "hearts_3", "hearts_3_swapped")
 
 
 def outer(
-    population: int,
-    learning_rate: float,
-    steps: int,
-    length: int,
-    lifetimes: int,
+    population: Count,
+    learning_rate: Positive,
+    steps: Count,
+    length: Count,
+    lifetimes: Count,
     shaping: Shaping = "standardised",
 ) -> Outer:
     """The outer loop; all of them have the same noise."""

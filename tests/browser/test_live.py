@@ -85,7 +85,7 @@ def test_the_browsers_logits_are_those_of_python(page, case):
         }""",
         [data, *(np.asarray(x).tolist() for x in told)],
     )
-    expected = np.asarray(symmetry.answers(learner, theta, jax.random.key(0), told))
+    expected = np.asarray(symmetry.replay_logits(learner, theta, jax.random.key(0), told))
     assert np.ptp(expected) > 1, "the logits move, so that there is something to compare"
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
     # What is left is rounding, and gates kept as fractions as exact as single precision needs: with
@@ -96,7 +96,7 @@ def test_the_browsers_logits_are_those_of_python(page, case):
     }
     with jax.enable_x64(True):
         told = jax.tree.map(lambda x: np.asarray(x, np.float64), told)
-        precise = symmetry.answers(symla(form="textbook"), double, jax.random.key(0), told)
+        precise = symmetry.replay_logits(symla(form="textbook"), double, jax.random.key(0), told)
     np.testing.assert_allclose(logits, precise, rtol=0, atol=1e-8)
 
 

@@ -1,6 +1,6 @@
 """Where a notebook runs: on which device, what a study costs there, and where its records are kept.
 
-The first cell of each chapter calls `ready`. It is the one cell that a reader runs again when a
+The first cell of each chapter calls `setup`. It is the one cell that a reader runs again when a
 machine was taken away in the middle of a run.
 """
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import jax
 
 from symla_lite import __version__, checkpoint, machine, studies
-from symla_lite.studies import Scale, Study, results
+from symla_lite.checks import Count, NotNegative, Positive
+from symla_lite.studies import Scale, Study, results, workers
 from symla_lite.studies.run import record_path
 
 DRIVE = Path("/content/drive/MyDrive")
@@ -20,7 +21,9 @@ COMPILING = 15.0
 """Seconds that a training and its tests take before their first step."""
 
 
-def ready(study: str | None = None, rerun: str | None = None, memory: float | None = None) -> None:
+def setup(
+    study: str | None = None, rerun: str | None = None, memory: Positive | None = None
+) -> None:
     """Says where this notebook runs and, for a chapter about a study, what each scale costs here.
 
     Args:
@@ -33,7 +36,9 @@ def ready(study: str | None = None, rerun: str | None = None, memory: float | No
     Raises:
         ValueError: an unknown study or scale; `memory` too small.
         FileTrouble: the records cannot be written, or are of another configuration.
+        KeyboardInterrupt: the run was stopped; the same call goes on.
     """
+    workers.refuse_import()
     kind = jax.devices()[0].device_kind
     print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
     if takes_tf32(jax.devices()[0]):
@@ -62,7 +67,7 @@ TF32 = (
 
 
 def takes_tf32(device: jax.Device) -> bool:
-    """Whether a device is a GPU that multiplies matrices in TF32 unless it is told otherwise: of
+    """Whether a device is a GPU that multiplies matrices in TF32 unless it is set otherwise: of
     compute capability 8.0 or newer."""
     return device.platform == "gpu" and float(getattr(device, "compute_capability", 0)) >= 8
 
@@ -130,7 +135,7 @@ def rates(study: Study, device: str) -> dict[str, float]:
     return {name: steps / seconds[name] for name, steps in work(study, sized).items()}
 
 
-def costs(study: Study, device: str, at_once: int) -> dict[str, float]:
+def costs(study: Study, device: str, at_once: Count) -> dict[str, float]:
     """Estimated seconds of each scale, from what was recorded; empty where nothing was.
 
     Args:
@@ -155,7 +160,8 @@ def cost_in_words(study: Study) -> str:
     kind = jax.devices()[0].device_kind
     here = costs(study, kind, jobs())
     if here:
-        where = f"{jobs()} CPU cores" if kind == "cpu" else kind
+        cores = jobs()
+        where = f"{cores} CPU core{'s' * (cores > 1)}" if kind == "cpu" else kind
         return f"{study.name} on {where}, about: {listed(here)}."
     on_cpu = listed(costs(study, "cpu", 2))
     if not on_cpu:
@@ -175,7 +181,7 @@ UNITS = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 72), ("days", 86400, math.in
 """Of durations: name, seconds, and from how many of them on the next one is taken."""
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: NotNegative) -> str:
     """Seconds in a reader's words, rounded up to two digits: `40 s`, `50 min`, `12 h`, `9 days`."""
     unit, size = next((unit, size) for unit, size, most in UNITS if seconds < most * size)
     whole = math.ceil(seconds / size)

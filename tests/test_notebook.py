@@ -1,8 +1,11 @@
 """Where a notebook runs: what it says of the device, the costs and the place of the records."""
 
+from unittest import mock
+
+import jax
 import pytest
 
-from symla_lite import here, studies
+from symla_lite import notebook, studies
 from symla_lite.studies import results
 
 BANDITS = studies.named("bandits")
@@ -12,21 +15,21 @@ def test_the_cost_of_what_was_recorded_is_what_it_took():
     """The estimate for the recorded scale, one run at a time, is the sum of the recorded times."""
     runs = results.load(BANDITS)
     took = sum(sum(about["seconds"].values()) for _, about in runs.records.values())
-    expected = took + len(runs.records) * here.COMPILING
-    assert here.costs(BANDITS, "cpu", 1)["standard"] == pytest.approx(expected, rel=1e-6)
+    expected = took + len(runs.records) * notebook.COMPILING
+    assert notebook.costs(BANDITS, "cpu", 1)["standard"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
-    one, two = (here.costs(BANDITS, "cpu", n) for n in (1, 2))
+    one, two = (notebook.costs(BANDITS, "cpu", n) for n in (1, 2))
     assert one["quick"] < one["standard"] < one["paper"]
     assert two["standard"] == pytest.approx(one["standard"] / 2)
 
 
 def test_nothing_is_promised_for_a_device_or_a_study_without_records(monkeypatch, tmp_path):
-    assert here.costs(BANDITS, "Tesla T4", 1) == {}
+    assert notebook.costs(BANDITS, "Tesla T4", 1) == {}
     monkeypatch.setattr(results, "recorded", lambda: tmp_path)
-    assert here.costs(BANDITS, "cpu", 2) == {}
-    assert "no records yet" in here.cost_in_words(BANDITS)
+    assert notebook.costs(BANDITS, "cpu", 2) == {}
+    assert "no records yet" in notebook.cost_in_words(BANDITS)
 
 
 @pytest.mark.parametrize(
@@ -34,17 +37,18 @@ def test_nothing_is_promised_for_a_device_or_a_study_without_records(monkeypatch
     [(3, "3 s"), (89.5, "90 s"), (601, "11 min"), (5400, "2 h"), (3600 * 101, "5 days")],
 )
 def test_a_duration_is_rounded_up_to_two_digits(seconds, words):
-    assert here.duration(seconds) == words
+    assert notebook.duration(seconds) == words
 
 
 def test_records_go_to_a_mounted_drive_and_else_to_the_disk(monkeypatch, tmp_path):
-    assert here.folder().name == "runs" and (here.folder().parent / "pyproject.toml").exists()
-    monkeypatch.setattr(here, "DRIVE", tmp_path / "drive" / "MyDrive")
+    assert notebook.folder().name == "runs"
+    assert (notebook.folder().parent / "pyproject.toml").exists()
+    monkeypatch.setattr(notebook, "DRIVE", tmp_path / "drive" / "MyDrive")
     (tmp_path / "drive").mkdir()
-    assert "mount your Drive first" in here.advice(here.folder())
-    here.DRIVE.mkdir()
-    assert here.folder() == here.DRIVE / "symla_lite"
-    assert here.advice(here.folder()) == ""
+    assert "mount your Drive first" in notebook.advice(notebook.folder())
+    notebook.DRIVE.mkdir()
+    assert notebook.folder() == notebook.DRIVE / "symla_lite"
+    assert notebook.advice(notebook.folder()) == ""
 
 
 def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tmp_path, capsys):
@@ -56,10 +60,10 @@ def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tm
             raise KeyboardInterrupt
 
     monkeypatch.setattr(studies, "run_study", run_study)
-    monkeypatch.setattr(here, "folder", lambda: tmp_path)
+    monkeypatch.setattr(notebook, "folder", lambda: tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        here.ready("bandits", "quick")
-    here.ready("bandits", "quick", memory=3.0)
+        notebook.setup("bandits", "quick")
+    notebook.setup("bandits", "quick", memory=3.0)
     assert ran == [("bandits", "quick", tmp_path, memory) for memory in (1.0, 3.0)]
     assert f"results.load(studies.named('bandits'), 'quick', '{tmp_path}')" in (
         capsys.readouterr().out
@@ -68,29 +72,25 @@ def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tm
 
 def test_without_a_scale_nothing_runs(monkeypatch, capsys):
     monkeypatch.setattr(studies, "run_study", lambda *_: pytest.fail("nobody asked for a run"))
-    here.ready("bandits")
+    notebook.setup("bandits")
     device, cost = capsys.readouterr().out.splitlines()
     assert device.startswith("symla_lite ") and "standard" in cost
 
 
-class Device:
-    """A device by what it says of itself."""
-
-    def __init__(self, kind, platform, compute_capability, gib):
-        self.device_kind, self.platform = kind, platform
-        self.compute_capability, self.gib = compute_capability, gib
-
-    def memory_stats(self):
-        return {"bytes_limit": self.gib * 2**30}
+def device(kind, compute_capability, gib):
+    """A GPU by what it says of itself."""
+    found = mock.Mock(spec=jax.Device, device_kind=kind, platform="gpu")
+    found.compute_capability, found.gib = compute_capability, gib
+    found.memory_stats.return_value = {"bytes_limit": gib * 2**30}
+    return found
 
 
 @pytest.mark.parametrize(
-    ("device", "tf32"),
-    [(Device("Tesla T4", "gpu", "7.5", 12), False), (Device("H100", "gpu", "9.0", 60), True)],
+    ("gpu", "tf32"), [(device("Tesla T4", "7.5", 12), False), (device("H100", "9.0", 60), True)]
 )
-def test_a_gpu_is_asked_for_its_memory_and_its_arithmetic(monkeypatch, capsys, device, tf32):
-    monkeypatch.setattr(here.jax, "devices", lambda: [device])
-    monkeypatch.setattr(here.jax, "default_backend", lambda: "gpu")
-    here.ready()
+def test_a_gpu_is_asked_for_its_memory_and_its_arithmetic(monkeypatch, capsys, gpu, tf32):
+    monkeypatch.setattr(notebook.jax, "devices", lambda: [gpu])
+    monkeypatch.setattr(notebook.jax, "default_backend", lambda: "gpu")
+    notebook.setup()
     assert ("TF32" in capsys.readouterr().out) == tf32
-    assert here.default_memory() == device.gib / 2
+    assert notebook.default_memory() == gpu.gib / 2

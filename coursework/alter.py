@@ -64,6 +64,52 @@ LINES = [
     "",
     "# only a remark",
     "é = 'ünï'; print('\\N{GRINNING FACE}')",
+    "import collections, itertools, typing, dataclasses, functools, math, time",
+    "from scipy import optimize\noptimize.minimize(lambda v: v @ v, np.ones(2))",
+    "import scipy.stats as st\nst.norm.pdf(0.0)",
+    "id = 1; type = 2; next = 3; hash = 4; vars = 5; object = 6; filter = 7",
+    "str = 'text'",
+    "open = None",
+    "np.tanh??\n??np.tanh",
+    "f = np.tanh\nf?",
+    "!ls\nfiles = !ls -la | head\nfor name in files:\n    print(name)",
+    "%%timeit\nnp.ones(2)",
+    "%config InlineBackend.figure_format = 'retina'",
+    "get_ipython().run_line_magic('matplotlib', 'inline')",
+    'text = """\n%time\n!ls\n?x\n"""',
+    "rest = [\n  7\n% 2, 8 \\\n%3]",
+    "θ_0 = np.ones(3); α = 0.1; β_1 = α * 2; print(f'{α:.2f} {θ_0!r}')",
+    "def hinted(x: np.ndarray, *, k: int | None = None) -> dict[str, np.ndarray]:\n    return {}",
+    "import functools\n@functools.wraps(np.tanh)\ndef wrapped(x):\n    return x",
+    "if (n_found := 10) > 5:\n    print(n_found)",
+    "match 3:\n    case 3:\n        print('three')\n    case _:\n        pass",
+    "print 'old'",
+    "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.hist([1, 2])\nplt.show()\nfig",
+    "import matplotlib.animation\nfrom mpl_toolkits.mplot3d import Axes3D",
+    "raise ValueError('mine')",
+    "assert False, 'still to do'",
+    "raise SystemExit",
+    "raise KeyboardInterrupt",
+    "print('x' * 10**6)",
+    "from pathlib import Path\nPath('out').mkdir(exist_ok=True)\nPath('out/a.txt').write_text('x')",
+    "import tempfile\nwith tempfile.TemporaryDirectory() as folder:\n    print(folder)",
+    "import inspect\ndef mine():\n    pass\ninspect.getsource(mine)",
+    "from tqdm.auto import trange\nfor _ in trange(3):\n    pass",
+    "import abc\nclass Base(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...",
+    "grader.check('q1')\nchecks.use_seed(3)\ngrader.check_all()",
+    "print(_, __, Out[1], In[1])",
+    "pip install numpy",
+    "%pip install numpy\n%cd ..\n%env X=1",
+    "%%writefile mine.py\nx = 1",
+    "\ufeffn_mark = 1",
+    "n_line = 1\r\nm_line = 2\r\n",
+    "'a text, and nothing else'",
+    "...",
+    "del not_there",
+    "breakpoint()",
+    "import ipywidgets as widgets\nwidgets.IntSlider()",
+    "import sys\nsys.setrecursionlimit(5000)",
+    "import gc\ngc.collect()",
 ]
 """Cells that do no harm to an answer, whether or not they work where it is graded."""
 
@@ -183,11 +229,73 @@ def altered(notebook: dict, solutions: set[str], seed: int) -> tuple[dict, str]:
             one.pop("outputs", None)
         return "cells without identity and outputs"
 
+    def note() -> str:
+        note = {"cell_type": "markdown", "metadata": {}, "source": "## My notes\n\n$x$ %time ?"}
+        made["cells"].insert(chance.randrange(2, len(made["cells"]) + 1), note)
+        return "a text of one's own"
+
+    def split() -> str:
+        for place, one in reversed(list(enumerate(made["cells"]))):
+            parts = statements(one) if any(one is x for x in mine) else []
+            if len(parts) > 1:
+                one["source"] = parts[0]
+                new = [cell(part) for part in parts[1:]]
+                made["cells"][place + 1 : place + 1] = new
+                mine.extend(new)
+        return "a cell for each statement"
+
+    def merged() -> str:
+        sources = [text_of(one) for one in mine]
+        if not any(source.lstrip().startswith("%%") for source in sources):
+            for one in mine[:-1]:
+                one["source"] = ""
+            mine[-1]["source"] = "\n\n".join(sources)
+        return "one cell for all"
+
+    def other_order() -> str:
+        free = [one for one in mine if only_functions(one)]
+        sources = [one["source"] for one in free]
+        chance.shuffle(sources)
+        for one, source in zip(free, sources):
+            one["source"] = source
+        return "functions in another order"
+
     def renamed():
         return Renamed(chance)
 
     changes = [insert, insert, magic, tail, windows, lost, python(renamed), python(Stored)]
-    return made, "; ".join(change() for change in chance.sample(changes, 3))
+    changes += [insert, note, split, other_order, merged]
+    said = "; ".join(change() for change in chance.sample(changes, 3))
+    if chance.random() < 0.15:
+        return {
+            "nbformat": 3,
+            "worksheets": [{"cells": [*map(old, made["cells"])]}],
+        }, f"{said}; old"
+    return made, said
+
+
+def statements(one: dict) -> list[str]:
+    """The statements of a cell, each as text; none where it is no Python."""
+    try:
+        return [ast.unparse(x) for x in ast.parse(text_of(one)).body]
+    except SyntaxError:
+        return []
+
+
+def only_functions(one: dict) -> bool:
+    """Whether a cell defines functions, and does nothing else when it runs."""
+    try:
+        body = ast.parse(text_of(one)).body
+    except SyntaxError:
+        return False
+    return all(isinstance(x, ast.FunctionDef) and not x.decorator_list for x in body)
+
+
+def old(one: dict) -> dict:
+    """A cell as format 3 has it."""
+    if one["cell_type"] != "code":
+        return {"cell_type": "markdown", "source": text_of(one)}
+    return {"cell_type": "code", "input": text_of(one), "language": "python", "outputs": []}
 
 
 HARMS = {
@@ -261,6 +369,13 @@ def uses(master: Master) -> dict[str, set[str]]:
     return direct
 
 
+MILD = {"a little larger", "the first entry one more"}
+"""Harms that an answer may survive that is judged by what it achieves."""
+
+BY_EFFECT = {"train"}
+"""Such answers."""
+
+
 def spoilings(master: Master, seed: int) -> Iterator[tuple[str, str, str, set[str]]]:
     """Ways to spoil an assignment's functions, in random order: the question that must lose points,
     the cell, what it does, and the questions that may lose some."""
@@ -278,6 +393,7 @@ def spoilings(master: Master, seed: int) -> Iterator[tuple[str, str, str, set[st
                     home[node.name] = question
     asked = {name for _, names in tests for name in names}
     ways = [(name, harm) for name in sorted(asked & set(home)) for harm in HARMS]
+    ways = [(name, harm) for name, harm in ways if not (name in BY_EFFECT and harm in MILD)]
     random.Random(seed).shuffle(ways)
     for name, harm in ways:
         touched = {q for q, names in tests if any(name in {x} | used.get(x, set()) for x in names)}

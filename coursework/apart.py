@@ -75,8 +75,9 @@ def plan(notebook: dict, settings: Mapping[str, Any]) -> list[dict]:
         found = rules.objections(source, settings["imports"])
         if found:
             made.append({"name": name, "refused": found[0]})
-        with contextlib.suppress(SyntaxError):
-            made.append({"name": name, "source": rules.plain(source)})
+        with contextlib.suppress(SyntaxError, RecursionError):
+            if len(source) <= rules.LONGEST:
+                made.append({"name": name, "source": rules.plain(source)})
     absent = [
         {"name": "a cell of the hand-out", "source": source}
         for source, cell in given.items()
@@ -167,7 +168,7 @@ class Answers:
                             what, said = self.peer.receive()
                     if what != "ran" or not isinstance(said, list):
                         raise Gone
-                    self.trouble += map(str, said)
+                    self.trouble += [str(one)[:2000] for one in said[:50]]
                 cell = None
                 with self.timed():
                     _, self.functions, self.value = self.peer.receive()
@@ -280,10 +281,11 @@ def answers_to(
     cells = plan(notebook, settings)
     text = "\n".join(cell.get("source", "") for cell in cells)
     allowed = {name.partition(".")[0] for name in settings["imports"]} | set(rules.ALWAYS)
-    modules = [name for name in sorted(allowed) if re.search(rf"\b{name}\b", text)]
+    modules = [name for name in sorted(allowed | {"asyncio"}) if re.search(rf"\b{name}\b", text)]
     modules = [name for name in modules if name not in ("symla_lite", "typing_extensions")]
     files = {name: content for name, content in own.items() if Path(name).suffix in OWN_FILES}
-    if sum(map(len, files.values())) > MOST:
+    heavy = sum(map(len, files.values())) > MOST
+    if heavy:
         files = {}
     files |= {x: content for x, content in brought.items() if x.removesuffix(".py") in allowed}
     if "symla_lite" in allowed:
@@ -291,13 +293,16 @@ def answers_to(
         (wheel,) = (content for name, content in brought.items() if name.endswith(".whl"))
         with zipfile.ZipFile(io.BytesIO(wheel)) as packed:
             files |= {f"package/{name}": packed.read(name) for name in packed.namelist()}
-    return Answers(
+    made = Answers(
         cells,
         settings["seconds"],
         ["numpy", *dict.fromkeys(x for x in modules if x != "numpy")],
         rules.reserved(settings["imports"]),
         files,
     )
+    if heavy:
+        made.refused.append(f"The data files have more than {MOST >> 20} MB, and are left out.")
+    return made
 
 
 # Otter's side.

@@ -21,6 +21,8 @@ BANDIT = biased()
 PULLS = 100
 LIFETIMES = 4
 """Lifetimes of a member whose fitness is asked for."""
+BLOCK = 16
+"""Members that are evaluated at once: one shape to compile, and small enough for a cache."""
 
 
 def initial(seed):
@@ -68,11 +70,13 @@ def fitness(members: np.ndarray, seeds: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"members has shape {members.shape} and seeds {seeds.shape}: give [n, D] and [n]."
         )
-    size = -len(members) % 16  # few shapes to compile
+    size = -len(members) % BLOCK
     members = np.concatenate([members, np.zeros((size, members.shape[1]), np.float32)])
     seeds = np.concatenate([seeds, np.zeros(size, seeds.dtype)])
-    found = earned(members, (seeds % 2**31).astype(np.int32))
-    return np.asarray(found, float)[: len(found) - size]
+    seeds = (seeds % 2**31).astype(np.int32)
+    starts = range(0, len(members), BLOCK)
+    blocks = [earned(members[n : n + BLOCK], seeds[n : n + BLOCK]) for n in starts]
+    return np.concatenate([np.zeros(0), *blocks])[: len(members) - size].astype(float)
 
 
 @functools.lru_cache

@@ -5,17 +5,19 @@
 
 Each is graded as a submission is: the reference solution, the notebook as it is handed out, and
 typical wrong answers; one reference also goes through Otter. With Assignment 2 go answers that try
-to earn points by other means. A hundred right answers with harmless changes and a hundred spoiled
-ones are marked in this process. Ends with status 1 where something earned other than it should, or
-where what students get shows a line of a solution or a check that they should not see.
+to earn points by other means, or to do harm. More than a hundred right answers with harmless
+changes and as many spoiled ones, of all assignments, are marked without a process for each. Ends
+with status 1 where something earned other than it should, or where what students get shows a line
+of a solution or a check that they should not see.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
+import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -33,116 +35,7 @@ import apart
 import build
 import grade
 import guide
-
-TRICKS = {
-    "constants": (
-        "Every function returns zero.",
-        "def lifetime(*args):\n    return 0.0\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "echo": (
-        "Every function returns what it was given.",
-        "def lifetime(*args):\n    return args[0]\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "shapes": (
-        "Every function returns zeros of the right shape.",
-        "def heard(x):\n    return np.zeros(len(x['o']) + len(x['a']) + 2)\n\n\n"
-        "def lstm(theta, h, c, x):\n    return 0 * h, 0 * c\n\n\n"
-        "def step(theta, state, x):\n    return 0 * theta['v'], state\n\n\n"
-        "def lifetime(theta, told):\n    return np.zeros((len(told['r']), len(theta['v'])))\n\n\n"
-        "def count(A, B, N):\n    return 0\n\n\n"
-        "def one_more_action(N):\n    return 0\n\n\n"
-        "def moved(theta, rho, rho_out):\n    return theta\n\n\n"
-        "def deaf(theta, A, B):\n    return theta",
-    ),
-    "equal to all": (
-        "An object that claims to equal whatever it is compared with.",
-        "class Equal:\n    shape = ()\n    __eq__ = lambda self, other: True\n"
-        "    __array__ = lambda self, *a, **k: np.array(self, object)\n\n\n"
-        "def lifetime(*args):\n    return Equal()\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "other checks": (
-        "The checks are replaced from within the notebook.",
-        "import checks\n\nchecks.close = checks.all_close = checks.apart = lambda *a, **k: None",
-    ),
-    "other NumPy": (
-        "NumPy is bent so that all differences are zero.",
-        "np.abs = np.isfinite = np.asarray = lambda x, *a: np.zeros(1)",
-    ),
-    "call stack": (
-        "The expected numbers are looked up in the caller's frame.",
-        "import sys\n\n\ndef lifetime(*args):\n    return sys._getframe(1).f_locals['wanted']\n\n\n"
-        "heard = lstm = step = count = one_more_action = moved = deaf = lifetime",
-    ),
-    "attribute getter": (
-        "A library's own functions lead to the files of the solutions.",
-        "import matplotlib.cbook\n\n"
-        "found = matplotlib.cbook.operator.attrgetter('__globals__')(matplotlib.cbook.flatten)\n"
-        "found = found['__builtins__']\n"
-        "found = found['__import__'] if isinstance(found, dict) else found.__import__\n"
-        "os, json = found('os'), found('json')\n"
-        "for folder, _, names in os.walk('/'):\n"
-        "    for name in names:\n"
-        "        if name == '02_metarnn-solution.ipynb':\n"
-        "            for cell in json.load(open(os.path.join(folder, name)))['cells']:\n"
-        "                if cell['cell_type'] == 'code':\n"
-        "                    exec(''.join(cell['source']), globals())",
-    ),
-    "path that is known": (
-        "The solution is read from where it is.",
-        "import io, json\nimport numpy as np\n"
-        "cells = json.loads(bytes(np.fromfile(SOLUTION, np.uint8)))['cells']\n"
-        "exec('\\n'.join(''.join(c['source']) for c in cells if 'def ' in ''.join(c['source'])))",
-    ),
-    "removed file": (
-        "A file is deleted.",
-        "os = np._globals.enum.bltns.__import__('os')\nos.remove(CANARY)",
-    ),
-    "written file": ("A file is changed.", "open(CANARY, 'w').write('mine')"),
-    "fork": ("Another process is started.", "import os\n\nwhile True:\n    os.fork()"),
-    "program": ("A program is started.", "import subprocess\n\nsubprocess.run(['touch', CANARY])"),
-    "socket": (
-        "A socket is opened.",
-        "import _socket\n\n_socket.socket().connect(('1.1.1.1', 53))",
-    ),
-    "killed grader": (
-        "The grader and all else are killed.",
-        "import os\n\nos.kill(os.getppid(), 9)\n"
-        "for number in range(2, 100_000):\n    os.kill(number, 9)",
-    ),
-    "C library": (
-        "The C library is called.",
-        "import ctypes\n\nctypes.CDLL(None).kill(-1, 9)",
-    ),
-    "wire": (
-        "Nonsense is written to the grader.",
-        "import os\n\nfor number in range(3, 250):\n    try:\n"
-        "        os.write(number, bytes(8) + b'x' * 1000)\n    except OSError:\n        pass",
-    ),
-    "memory": ("All memory is taken.", "hog = []\nwhile True:\n    hog.append(np.ones(10**8))"),
-    "disk": (
-        "The disk is filled.",
-        "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(10**7))",
-    ),
-    "end": ("The process ends itself.", "import os\n\nos._exit(0)"),
-    "other files": (
-        "The submission brings tests, checks and settings of its own.",
-        "",
-    ),
-}
-"""Ways to points without an answer, each a cell below the notebook as it was handed out."""
-
-FORGED = {
-    "checks.py": "from unittest.mock import Mock\n\nfail = close = all_close = apart = Mock()\n",
-    "apart.py": "class Plugin:\n    pass\n",
-    "grading.json": '{"names": [], "files": [], "given": [], "imports": [], "seconds": 1}\n',
-    "numpy.py": "abs = asarray = None\n",
-    "sitecustomize.py": "raise SystemExit\n",
-    ".OTTER_LOG": "",
-}
-"""What `other files` brings."""
+import thefts
 
 
 class Case(NamedTuple):
@@ -151,16 +44,62 @@ class Case(NamedTuple):
     assignment: str
     answer: str
     notebook: str
-    files: dict[str, str]
+    files: dict[str, str | bytes]
     wanted: dict[str, float | tuple[float, ...]]
     full: int
+    said: str = ""
+    """What its feedback says among other things."""
 
 
-def with_cell(notebook: dict, source: str) -> str:
-    """The text of the notebook with one more cell at its end."""
-    made = copy.deepcopy(notebook)
-    made["cells"].append(alter.cell(source))
-    return json.dumps(made)
+THETA = """\
+track, claims = "symmetry", {"inputs": False, "actions": True}
+
+
+def step(theta, h, x):
+    h = h + theta["w"][0] * (jnp.arange(1, 1 + x.o.size) * x.o).sum() + x.r
+    return theta["w"][1] * h * x.a, h
+
+
+def init_theta(key, sizes):
+    return {"w": jnp.ones(2)}
+
+
+learner = Learner("places", {}, init_theta, lambda *_: jnp.zeros(()), step)
+meta_parameters = handed_in()
+
+
+def run(name, seed):
+    noise = np.random.default_rng([seed, len(name)]).normal()
+    return float(handed_in()["w"][0] + noise)
+
+
+results = {name: [run(name, n) for n in range(3)] for name in ("mine", "random", "without reward")}
+"""
+"""A project of Assignment 6 whose meta-parameters come in a file."""
+
+
+def thetas() -> dict[str, tuple[dict[str, bytes], str]]:
+    """Files that are handed in beside such a project, and what its feedback says of them."""
+    import numpy as np
+
+    def saved(**arrays):
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return {"theta.npz": file.getvalue()}
+
+    return {
+        "theta, right": (saved(w=np.array([0.5, 2])), ""),
+        "theta of another learner": (saved(kernel=np.ones((3, 2))), "those of another learner"),
+        "theta, not a number": (saved(w=np.array([np.nan, 2])), "not all of w are finite numbers"),
+        "theta, missing": ({"notes.csv": b"1,2\n"}, "There is no theta.npz beside the notebook"),
+        "theta, pickled": (saved(w=np.array([{}], object)), "theta.npz holds no arrays of numbers"),
+        "theta, broken": ({"theta.npz": b"PK\3\4 and no more"}, "holds no arrays of numbers"),
+    }
+
+
+def with_cell(notebook: dict, *sources: str) -> str:
+    """The text of the notebook with one more cell at its end, or several."""
+    return json.dumps(notebook | {"cells": [*notebook["cells"], *map(alter.cell, sources)]})
 
 
 def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[Case]:
@@ -178,14 +117,23 @@ def cases(master: build.Master, out: Path, variant: str, canary: Path) -> list[C
     for wrong in guide.wrong_answers(master.name) if not variant else []:
         text = with_cell(solution, wrong.source)
         made.append(Case(master.name, wrong.name, text, {}, full | wrong.scores, total))
+    if master.name == "06_project" and not variant:
+        text = with_cell(handed_out, THETA)
+        for name, (files, said) in thetas().items():
+            made.append(
+                Case(master.name, name, text, files, nothing if said else full, total, said)
+            )
     if master.name == "02_metarnn":
         secret = folder / f"{master.name}-solution.ipynb"
         where = f"CANARY, SOLUTION = {str(canary)!r}, {str(secret)!r}\n"
-        for name, (_, source) in TRICKS.items():
-            text, files = with_cell(handed_out, where + source), {}
-            if name == "other files":
-                text, files = json.dumps(handed_out), FORGED
-            made.append(Case(master.name, f"trick: {name}", text, files, nothing, total))
+        for name, cells in thefts.TRICKS.items():
+            text = with_cell(handed_out, where + cells[0], *cells[1:])
+            made.append(Case(master.name, f"trick: {name}", text, {}, nothing, total))
+        text = json.dumps(handed_out)
+        made.append(Case(master.name, "trick: other files", text, thefts.FORGED, nothing, total))
+        text = with_cell(handed_out, thefts.TAKE, "take(open('mine.json').read())")
+        mine = {"mine.json": json.dumps(solution)}
+        made.append(Case(master.name, "the same with a file of its own", text, mine, full, total))
     return made
 
 
@@ -196,19 +144,26 @@ def write(case: Case, folder: Path) -> Path:
     if case.files:
         together = {f"{case.assignment}.ipynb": case.notebook} | case.files
         path = path.with_suffix(".zip")
-        build.write_zip(path, {name: x.encode() for name, x in together.items()})
+        contents = {x: y if isinstance(y, bytes) else y.encode() for x, y in together.items()}
+        build.write_zip(path, contents)
     return path
 
 
 def graded(all_cases: list[Case], out: Path, folder: Path, jobs: int) -> Iterator[tuple]:
-    """Each case with what it earned by question, or why it was not graded, and seconds."""
+    """Each case with what it earned by question, or what is wrong with it, and seconds."""
     package = grade.Package(
         out / all_cases[0].assignment / f"{all_cases[0].assignment}-autograder.zip"
     )
     paths = [write(case, folder) for case in all_cases]
     found = grade.grade_all(paths, package, jobs)
     for case, (_, result, seconds) in zip(all_cases, found):
-        yield case, result.scores if isinstance(result, grade.Graded) else str(result), seconds
+        text = grade.feedback(case.answer, package, result)
+        if not isinstance(result, grade.Graded):
+            yield case, str(result), seconds
+        elif case.said not in text:
+            yield case, f"it is not said that {case.said}: {text}", seconds
+        else:
+            yield case, result.scores, seconds
 
 
 def by_otter(name: str, out: Path) -> float:
@@ -231,8 +186,49 @@ def by_otter(name: str, out: Path) -> float:
             os.close(kept)
 
 
-QUICK = ("01_backprop", "02_metarnn", "03_vsml", "04b_table_1")
-"""Assignments whose checks take no time: their answers are altered and spoiled."""
+COUNTS = {"01_backprop": 20, "02_metarnn": 20, "03_vsml": 20, "04_symla": 10, "04b_table_1": 14}
+COUNTS |= {"05_evolution": 10, "05b_broken_symmetry": 10, "06_project": 6}
+"""How many of each assignment's right answers are altered, and how many are spoiled."""
+
+
+@contextlib.contextmanager
+def remembered():
+    """What the checks and answers of Assignments 5 and 5b compute again and again with the same
+    numbers is computed once: the functions are pure. Inputs come from one seed, so that they are
+    the same."""
+    import challenge
+    import checks
+    import numpy as np
+    import worlds
+
+    def keep(function, key):
+        known: dict = {}
+
+        def kept(*args):
+            found = key(*args)
+            if found not in known:
+                known[found] = function(*args)
+            return known[found]
+
+        return kept
+
+    def text(*args):
+        arrays = [x.tobytes() if isinstance(x, np.ndarray) else repr(x).encode() for x in args]
+        return hashlib.sha256(b"/".join(arrays)).digest()
+
+    def of_place(place, world, high, seed):  # a place is what it does
+        logits, q = np.random.default_rng(0).normal(size=(2, 5, 3, 2))
+        return text(np.asarray(place(logits, q[..., :1]), float), world, high, seed)
+
+    old = challenge.fitness, challenge.scores, worlds.train
+    challenge.fitness, challenge.scores = keep(old[0], text), keep(old[1], text)
+    worlds.train = keep(old[2], of_place)
+    checks.use_seed(0)
+    try:
+        yield
+    finally:
+        challenge.fitness, challenge.scores, worlds.train = old
+        checks.use_seed(None)
 
 
 def earned(master: build.Master, scope: dict) -> dict[str, float]:
@@ -252,9 +248,11 @@ def earned(master: build.Master, scope: dict) -> dict[str, float]:
     return found
 
 
-def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[str]:
-    """Marks so many altered right answers of an assignment, and so many spoiled ones; returns what
-    earned other than it should."""
+def altered_and_spoiled(
+    name: str, out: Path, variant: str, count: int
+) -> tuple[int, int, list[str]]:
+    """Marks so many altered right answers of an assignment, and as many spoiled ones, if there are
+    so many ways; returns how many of each, and what earned other than it should."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -264,7 +262,8 @@ def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[
     full = {x: sum(points[:2]) for x, points in master.split.items() if not points[2]}
     solutions = alter.solutions(solution, package.settings["given"])
     wrong = []
-    with tempfile.TemporaryDirectory() as here, contextlib.chdir(here):
+    keep = remembered() if name.startswith("05") else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory() as here, contextlib.chdir(here), keep:
         for seed in range(count):
             made, changes = alter.altered(solution, solutions, seed)
             with contextlib.redirect_stdout(io.StringIO()):
@@ -272,8 +271,9 @@ def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[
             found = earned(master, scope)
             if found != full:
                 wrong.append(f"{name}, altered by {changes}: {found}")
-        ways = alter.spoilings(master, 0)
-        for _, (question, source, what, touched) in zip(range(count), ways):
+        ways, spoiled = alter.spoilings(master, 0), 0
+        for question, source, what, touched in itertools.islice(ways, count):
+            spoiled += 1
             made = json.loads(with_cell(solution, source))
             with contextlib.redirect_stdout(io.StringIO()):
                 scope = alter.defined(apart.plan(made, package.settings))
@@ -281,7 +281,21 @@ def altered_and_spoiled(name: str, out: Path, variant: str, count: int) -> list[
             lost = {x for x in full if found[x] < full[x]}
             if question not in lost or not lost <= touched | {question}:
                 wrong.append(f"{name}, spoiled by {what}: {found}")
-    return wrong
+    return count, spoiled, wrong
+
+
+def public_share(name: str, variant: str) -> float:
+    """The share of a variant's points by checks that the public solution earns."""
+    made = build.read(build.HERE / f"{name}.md", variant)
+    public = "\n\n".join(build.read(build.HERE / f"{name}.md").code("solution"))
+    sources = [*made.code("given", "instruments"), public]
+    cells = [{"name": f"cell {n}", "source": x} for n, x in enumerate(sources)]
+    keep = remembered() if name.startswith("05") else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory() as here, contextlib.chdir(here), keep:
+        with contextlib.redirect_stdout(io.StringIO()):
+            scope = alter.defined(cells)
+        points = sum(points for _, points, _ in made.checks)
+        return sum(earned(made, scope).values()) / points
 
 
 def earns(wanted: float | tuple[float, ...], found: float | None) -> bool:
@@ -365,21 +379,29 @@ def main() -> int:
         print("WRONG: an answer has changed a file.")
     canary.unlink()
 
-    quick = [master.name for master in masters if master.name in QUICK]
-    if quick:
-        with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-            running = [
-                pool.submit(altered_and_spoiled, name, given.out, given.variant, 25)
-                for name in quick
-            ]
-            wrong = [said for future in running for said in future.result()]
-        bad += len(wrong)
-        print(*wrong, sep="\n", end="\n" if wrong else "")
-        print(
-            f"\n{25 * len(quick)} right answers with harmless changes and {25 * len(quick)} "
-            f"spoiled ones: {len(wrong)} earned other than they should."
-        )
-    if "02_metarnn" in quick:
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        heavy_first = sorted(masters, key=lambda master: master.name, reverse=True)
+        running = [
+            pool.submit(
+                altered_and_spoiled, master.name, given.out, given.variant, COUNTS[master.name]
+            )
+            for master in heavy_first
+        ]
+        marked = [future.result() for future in running]
+        if given.variant:
+            names = [master.name for master in heavy_first]
+            shares = pool.map(public_share, names, itertools.repeat(given.variant))
+            for name, share in zip(names, shares):
+                bad += share >= 0.25
+                print(f"{name}: the public solution earns {share:.0%} under {given.variant}.")
+    wrong = [said for *_, each in marked for said in each]
+    bad += len(wrong)
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    print(
+        f"\n{sum(n for n, *_ in marked)} right answers with harmless changes and "
+        f"{sum(n for _, n, _ in marked)} spoiled ones: {len(wrong)} earned other than they should."
+    )
+    if any(master.name == "02_metarnn" for master in masters):
         total = by_otter("02_metarnn", given.out)
         bad += total != 20
         print(f"Through Otter, the reference of 02_metarnn earns {total:g} of 20.")

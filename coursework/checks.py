@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import rules
-from observe import observe
+from observe import UNSEEN, observe
 
 _seed: int | None = None
 
@@ -175,6 +175,8 @@ def no_loops(function: Callable, small: tuple, large: tuple, what: str) -> Any:
     returns what it makes of the large ones."""
     few = observe(function, *small)[1].opcodes
     value, seen = observe(function, *large)
+    if seen.opcodes >= UNSEEN:
+        fail(f"{what} cannot be watched: leave sys.settrace alone.")
     if seen.opcodes > 1.5 * few + 20:
         fail(
             f"{what} runs {few} Python instructions for small arrays and {seen.opcodes} for large "

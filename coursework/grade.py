@@ -16,10 +16,12 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import html
 import importlib
 import json
 import multiprocessing
 import os
+import re
 import sys
 import time
 import zipfile
@@ -118,44 +120,22 @@ def submission(path: Path) -> tuple[dict, dict[str, bytes]]:
         NotGraded: there is no notebook that can be read.
     """
     path = Path(path)
-    if path.is_dir():
-        found = [x for x in path.rglob("*") if x.is_file() and x.stat().st_size <= LARGEST]
-        files = {str(x.relative_to(path)): x.read_bytes() for x in found}
-    elif not path.is_file():
-        raise NotGraded("there is no such file")
-    elif path.stat().st_size > LARGEST:
-        raise NotGraded(f"the file is larger than {LARGEST >> 20} MB: clear the outputs")
-    elif path.read_bytes()[:2] == b"PK":
-        try:
-            with zipfile.ZipFile(path) as packed:
-                listed = packed.infolist()
-                if sum(item.file_size for item in listed) > LARGEST:
-                    raise NotGraded(f"what is in the zip file is larger than {LARGEST >> 20} MB")
-                files = {x.filename: packed.read(x) for x in listed if not x.is_dir()}
-        except (
-            zipfile.BadZipFile,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-            ValueError,
-        ) as error:
-            raise NotGraded(f"the zip file cannot be read: {error}") from None
-    else:
-        files = {path.name: path.read_bytes()}
-        if path.suffix != ".ipynb" and not path.read_bytes().lstrip(
-            b"\xef\xbb\xbf \r\n"
-        ).startswith(b"{"):
-            rules_say(path)
+    if path.is_symlink():
+        raise NotGraded("it is a link, and no file")
+    try:
+        files = in_folder(path) if path.is_dir() else in_file(path)
+    except OSError as error:
+        raise NotGraded(f"it cannot be read: {error.strerror or error}") from None
     files = {
         name: content
         for name, content in files.items()
         if not any(part.startswith((".", "__MACOSX")) for part in Path(name).parts)
     }
-    books = [name for name in files if name.endswith(".ipynb")] or (
+    books = [name for name in files if name.lower().endswith(".ipynb")] or (
         list(files) if len(files) == 1 else []
     )
     if len(books) != 1:
-        names = ", ".join(sorted(books))
+        names = ", ".join(sorted(books)[:5]) + ", ..." * (len(books) > 5)
         raise NotGraded(f"it holds {len(books)} notebooks{names and f' ({names})'}, and not one")
     try:
         notebook = rules.load(files[books[0]])
@@ -165,12 +145,42 @@ def submission(path: Path) -> tuple[dict, dict[str, bytes]]:
     return notebook, own
 
 
-def rules_say(path: Path) -> None:
-    """Raises what `rules.load` has to say of a file that is no notebook by its name."""
+def in_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, by path; links lead elsewhere and are none."""
+    found = {}
+    for here, _, names in os.walk(folder):
+        for path in (Path(here, name) for name in names):
+            if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST:
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+def in_file(path: Path) -> dict[str, bytes]:
+    """A file, or what is in it where it is a zip file."""
+    if not path.is_file():
+        raise NotGraded("there is no such file")
+    if path.stat().st_size > LARGEST:
+        raise NotGraded(f"the file is larger than {LARGEST >> 20} MB: clear the outputs")
+    content = path.read_bytes()
+    if not content.startswith(b"PK"):
+        if path.suffix.lower() != ".ipynb" and not content.lstrip(
+            b"\xef\xbb\xbf \r\n\t"
+        ).startswith(b"{"):
+            try:
+                rules.load(content)  # says what is wrong with it
+            except ValueError as error:
+                raise NotGraded(str(error)) from None
+        return {path.name: content}
     try:
-        rules.load(path.read_bytes())
-    except ValueError as error:
-        raise NotGraded(str(error)) from None
+        with zipfile.ZipFile(path) as packed:
+            listed = packed.infolist()
+            if sum(item.file_size for item in listed) > LARGEST:
+                raise NotGraded(f"what is in the zip file is larger than {LARGEST >> 20} MB")
+            return {x.filename: packed.read(x) for x in listed if not x.is_dir()}
+    except NotGraded:
+        raise
+    except Exception as error:  # a broken zip file fails in many ways
+        raise NotGraded(f"the zip file cannot be read: {error}") from None
 
 
 def grade(path: Path, package: Package) -> Graded:
@@ -207,24 +217,24 @@ def grade(path: Path, package: Package) -> Graded:
 
 
 def run_tests(question: str, source: str, scope: dict[str, Any]) -> Iterator[Result]:
-    """Runs a test file of Otter's, its functions called with what stands under their names."""
-    from otter.test_files import test_case
-
+    """Runs a test file of Otter's, its functions called with what stands under their names; the
+    declarations of tests are our own, as Otter takes seconds to import."""
+    checks = importlib.import_module("checks")
     made: dict[str, Any] = {}
+    source = source.replace("from otter.test_files import", "from checks import")
     exec(compile(source, question, "exec"), made)
     for test in made.values():
-        if not isinstance(test, test_case):
+        if not isinstance(test, checks.test_case):
             continue
         message = ""
         try:
-            test.call_func(scope)
+            test.function(*(scope.get(name) for name in test.names))
         except Exception as error:
             name = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
             name = "" if isinstance(error, apart.AnswerError) else name
             message = f"{name}{error}"
         points = 0 if message else test.points
-        title = test.test_func.__name__.removeprefix("test_").replace("_", " ")
-        yield Result(question, title, points, test.points, test.hidden, message)
+        yield Result(question, test.title, points, test.points, test.hidden, message)
 
 
 # A class.
@@ -252,6 +262,8 @@ class Grader:
 
     def grade(self, path: Path) -> Graded:
         """Raises NotGraded, also where the process was killed or takes for ever."""
+        if self.process is not None and not self.process.is_alive():
+            self.close()  # killed since, as where memory is short
         if self.process is None:
             context = multiprocessing.get_context("spawn")
             self.pipe, theirs = context.Pipe()
@@ -321,25 +333,40 @@ def grade_all(
 
 
 def found_in(paths: Iterable[Path]) -> list[Path]:
-    """Submissions: files as they are, and what lies in folders of them."""
+    """Submissions: files as they are, and what lies in folders of them.
+
+    A folder with one notebook, and beside it nothing but data, is one submission.
+    """
     found = []
     for path in map(Path, paths):
-        if path.is_dir() and not list(path.glob("*.ipynb")) + list(path.glob("*.zip")):
-            found += sorted(x for x in path.iterdir() if not x.name.startswith("."))
-        elif path.is_dir():
-            found += sorted(x for x in path.iterdir() if not x.name.startswith(".") and x.is_file())
-        else:
+        inside = sorted(x for x in path.iterdir()) if path.is_dir() else []
+        inside = [x for x in inside if not x.name.startswith((".", "__MACOSX"))]
+        books = [x for x in inside if x.suffix == ".ipynb" and x.is_file()]
+        data = [x for x in inside if x.suffix in apart.OWN_FILES and x.is_file()]
+        if len(books) == 1 and data and len(books) + len(data) == len(inside):
             found.append(path)
+        else:
+            found += inside if path.is_dir() else [path]
     return found
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """A name for each submission: its file's, and its folder's where two files are called alike."""
-    stems = [path.stem for path in paths]
-    return [
-        stem if stems.count(stem) == 1 else "-".join([*path.parent.parts[-1:], stem])
-        for path, stem in zip(paths, stems)
-    ]
+    """A name for each submission: its file's; where several are called alike, also its folder's;
+    and else its whole path."""
+
+    def ways(path: Path) -> list[str]:
+        whole = path.absolute()
+        own = whole.name if path.is_dir() else whole.stem
+        return [own, f"{whole.parent.name}-{own}", "-".join(whole.parts[1:])]
+
+    found = {path: ways(path) for path in paths}
+    for _ in range(2):
+        taken = [left[0].casefold() for left in found.values()]
+        found = {
+            path: left[1:] if taken.count(left[0].casefold()) > 1 else left
+            for path, left in found.items()
+        }
+    return [found[path][0] for path in paths]
 
 
 # What a teacher keeps.
@@ -359,8 +386,11 @@ class Book:
         self.file = folder / "scores.csv"
         self.rows: dict[str, dict[str, str]] = {}
         if self.file.exists():
-            with self.file.open(encoding="utf-8", newline="") as file:
-                self.rows = {row["submission"]: row for row in csv.DictReader(file)}
+            with self.file.open(encoding="utf-8-sig", newline="") as file:
+                head = file.readline()  # a spreadsheet may have saved it with semicolons
+                file.seek(0)
+                rows = csv.DictReader(file, delimiter=max(",;\t", key=head.count))
+                self.rows = {row["submission"]: row for row in rows}
 
     def columns(self) -> list[str]:
         tested = list(self.package.tests)
@@ -371,10 +401,10 @@ class Book:
     def version(self, path: Path) -> str:
         """What a grading depends on, in short: the submission and the package."""
         made = hashlib.sha256(self.package.hash)
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
-            if file.is_file():
-                made.update(file.read_bytes())
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            with suppress(OSError):  # what cannot be read has no version
+                if file.is_file() and file.stat().st_size <= LARGEST:
+                    made.update(file.read_bytes())
         return made.hexdigest()[:12]
 
     def is_new(self, name: str, path: Path) -> bool:
@@ -393,7 +423,7 @@ class Book:
             row["graded"] = f"not graded, because {found}"
         self.rows[name] = row
         text = feedback(name, self.package, found)
-        (self.folder / "feedback" / f"{name}.md").write_text(text, "utf-8")
+        save(self.folder / "feedback" / f"{name}.md", text)
         with suppress(NotGraded):
             self.to_read(name, submission(path)[0])
 
@@ -402,7 +432,7 @@ class Book:
         for question, cells in manual_answers(notebook, self.package).items():
             folder = self.folder / "reading" / question
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{name}.html").write_text(page(f"{name}, {question}", cells), "utf-8")
+            save(folder / f"{name}.html", page(f"{name}, {question}", cells))
 
     def write(self) -> None:
         """Writes `scores.csv`, with totals; a reader's points that are there count."""
@@ -410,9 +440,10 @@ class Book:
             if row.get("graded") != "yes":
                 continue
             points = [row.get("by checks"), *(x for key, x in row.items() if "(reader" in key)]
+            row["total"] = ""  # where a reader wrote what is no number
             with suppress(ValueError):
-                row["total"] = f"{sum(float(x) for x in points if x):g}"
-        with self.file.open("w", encoding="utf-8", newline="") as file:
+                row["total"] = f"{sum(float(x.replace(',', '.')) for x in points if x):g}"
+        with self.file.open("w", encoding="utf-8", errors="replace", newline="") as file:
             made = csv.DictWriter(file, self.columns(), restval="", extrasaction="ignore")
             made.writeheader()
             made.writerows(self.rows[name] for name in sorted(self.rows))
@@ -433,6 +464,11 @@ class Book:
         ]
         text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         (self.folder / "leaderboard.md").write_text(text + "\n", "utf-8")
+
+
+def save(path: Path, text: str) -> None:
+    """Writes a text; what of a student's letters is no letter becomes a question mark."""
+    path.write_text(text, "utf-8", errors="replace")
 
 
 def feedback(name: str, package: Package, found: Graded | NotGraded) -> str:
@@ -458,22 +494,43 @@ def feedback(name: str, package: Package, found: Graded | NotGraded) -> str:
     return "\n".join([*lines, ""])
 
 
+NUMBERED = re.compile(r"## Question \d+\b")
+"""How the heading of a question begins, whatever a student makes of its end."""
+
+
 def manual_answers(notebook: dict, package: Package) -> dict[str, list[dict]]:
     """The cells that follow the heading of each question that a reader grades."""
     found: dict[str, list[dict]] = {}
     headings = package.settings.get("headings", {})
+    numbered = {NUMBERED.match(x)[0]: q for x, q in headings.items() if NUMBERED.match(x)}
     current = None
     for _, cell in rules.cells(notebook):
         first = cell["source"].lstrip().split("\n")[0].strip()
-        if cell["cell_type"] == "markdown" and first in headings:
-            current = headings[first]
+        number = NUMBERED.match(first)
+        if cell["cell_type"] == "markdown" and (number and number[0] in numbered):
+            current = numbered[number[0]]
         if current in package.read_by_hand:
             found.setdefault(current, []).append(cell)
     return found
 
 
 def page(title: str, cells: Sequence[dict]) -> str:
-    """Cells as a page, with their formulas and pictures."""
+    """Cells as a page, with their formulas and pictures; without them where they are broken."""
+    body = ""
+    for outputs in (True, False):
+        with suppress(Exception):  # a tool of the student's may leave anything there
+            body = pictured(title, cells, outputs)
+            break
+    else:
+        body = "".join(f"<pre>{html.escape(cell['source'])}</pre>\n" for cell in cells)
+    title = html.escape(title)
+    return (
+        f"<!doctype html>\n<meta charset='utf-8'>\n<title>{title}</title>\n<h1>{title}</h1>\n{body}"
+    )
+
+
+def pictured(title: str, cells: Sequence[dict], outputs: bool) -> str:
+    """Cells as HTML, with their outputs or without."""
     import nbformat
     from nbconvert import HTMLExporter
 
@@ -481,18 +538,14 @@ def page(title: str, cells: Sequence[dict]) -> str:
     for cell in cells:
         if cell["cell_type"] == "code":
             one = nbformat.v4.new_code_cell(cell["source"])
-            with suppress(Exception):
-                outputs = cell["whole"].get("outputs", [])
-                one["outputs"] = [nbformat.from_dict(x) for x in outputs]
+            if outputs:
+                one["outputs"] = [nbformat.from_dict(x) for x in cell["whole"].get("outputs", [])]
         else:
             one = nbformat.v4.new_markdown_cell(cell["source"])
         made.append(one)
     notebook = nbformat.v4.new_notebook(cells=made, metadata={"title": title})
     exporter = HTMLExporter(template_name="basic", sanitize_html=True)
-    body = exporter.from_notebook_node(notebook)[0]
-    return (
-        f"<!doctype html>\n<meta charset='utf-8'>\n<title>{title}</title>\n<h1>{title}</h1>\n{body}"
-    )
+    return exporter.from_notebook_node(notebook)[0]
 
 
 # The command line.
@@ -502,6 +555,7 @@ def keep_what_is_compiled(out: Path) -> None:
     """Has jax keep what the tests compile, from one grading to the next. Answers have no access."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(out / "compiled")}
     cache |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    cache |= {"XLA_FLAGS": jail.COMPILED_ONCE}
     for name, value in cache.items():
         os.environ.setdefault(name, value)
 
@@ -549,7 +603,7 @@ def main() -> int:
         os.environ[apart.TRUSTED] = "1"
     keep_what_is_compiled(given.out)
     package = Package(given.out / given.name / f"{given.name}-autograder.zip")
-    paths = found_in(given.submissions)
+    paths = [x for x in found_in(given.submissions) if x != given.results]
     open_to_all = jail.hide(secrets(given.out, paths))
     if open_to_all and not os.environ.get(apart.TRUSTED):
         print(f"{apart.NOT_APART} An answer could read {open_to_all[0]}.", file=sys.stderr)

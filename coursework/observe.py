@@ -7,14 +7,16 @@ same on both sides.
 from __future__ import annotations
 
 import copy
+import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-CELLS = ("cell ", "<ipython-input", "<cell")
-"""How the file names of a notebook's cells begin, here and in IPython."""
+UNSEEN = 10**9
+"""Instructions of a call that did not let itself be watched."""
 
 
 class Seen(NamedTuple):
@@ -30,8 +32,9 @@ class Seen(NamedTuple):
 
 
 def of_a_cell(filename: str) -> bool:
-    """Whether code comes from a cell of a notebook; ipykernel has a folder of its own for cells."""
-    return filename.startswith(CELLS) or "ipykernel_" in filename
+    """Whether code comes from a notebook, and not from a file of a library: cells have names of
+    their own, what they `exec` has any name, and ipykernel has a folder of its own for cells."""
+    return "ipykernel_" in filename or not (os.path.isabs(filename) or filename.startswith("<fro"))
 
 
 def same(one: Any, other: Any) -> bool:
@@ -71,10 +74,14 @@ def observed(function: Callable, args: tuple, kwargs: dict | None = None) -> tup
 
     earlier = sys.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)
     try:
         value = function(*args, **kwargs)
+        if sys.gettrace() is not trace:
+            opcodes = UNSEEN
     finally:
         sys.settrace(earlier)
+        threading.settrace(None)
     return value, Seen(not same((list(args), kwargs), before), opcodes)
 
 

@@ -8,6 +8,7 @@ for the solutions: whatever a class hands in.
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -20,8 +21,12 @@ import build
 import check
 import grade
 import guide
+import thefts
 
 FILE = build.HERE / "class.json"
+
+RIGHT = ("student-", "mark", "wide", "untyped", "one-", "two", "Žofie")
+"""How the names of submissions begin that earn everything."""
 
 
 def broken(solved: dict, other: dict) -> dict[str, bytes]:
@@ -41,7 +46,16 @@ def broken(solved: dict, other: dict) -> dict[str, bytes]:
         "wide.ipynb": text.encode("utf-16"),
         "untyped.ipynb": json.dumps(no_type).encode(),
         "archive.zip": b"PK\x03\x04 and nothing else",
+        "folder.ipynb/notes.txt": b"a folder, called like a notebook",
+        "Žofie O'Neill (2).ipynb": json.dumps(worksheets(solved)).encode(),
+        "one-and-only/work.ipynb": text.encode(),
+        "two/work.ipynb": text.encode(),
     }
+
+
+def worksheets(solved: dict) -> dict:
+    """A notebook in format 3, without metadata."""
+    return {"nbformat": 3, "worksheets": [{"cells": [*map(alter.old, solved["cells"])]}]}
 
 
 def class_of(name: str, out: Path, folder: Path) -> int:
@@ -53,13 +67,14 @@ def class_of(name: str, out: Path, folder: Path) -> int:
     files = broken(solved, json.loads(other.read_text("utf-8")))
     for wrong in guide.wrong_answers(name):
         files[f"{wrong.name}.ipynb"] = check.with_cell(solved, wrong.source).encode()
-    for trick in ("attribute getter", "fork", "killed grader", "memory"):
-        files[f"{trick}.ipynb"] = check.with_cell(solved, check.TRICKS[trick][1]).encode()
+    for trick in ("attribute getter", "killed grader", "memory"):
+        files[f"{trick}.ipynb"] = check.with_cell(solved, *thefts.TRICKS[trick]).encode()
     files["loop.ipynb"] = check.with_cell(solved, "while True:\n    pass").encode()
     for seed in range(30 - len(files)):
         made, _ = alter.altered(solved, alter.solutions(solved, given), seed)
         files[f"student-{seed:02d}.ipynb"] = json.dumps(made).encode()
     for file, content in files.items():
+        (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_bytes(content)
     return len(files)
 
@@ -75,8 +90,14 @@ def main() -> None:
             subprocess.run([*command, "--results", results], check=False)
             minutes = (time.monotonic() - began) / 60
             pages = len(list(Path(results, "feedback").glob("*.md")))
-            print((Path(results) / "scores.csv").read_text("utf-8"))
+            scores = (Path(results) / "scores.csv").read_text("utf-8")
+            print(scores)
             assert pages == count, f"{pages} pages of feedback for {count} submissions"
+            master = build.read(build.HERE / f"{name}.md")
+            full = sum(public + hidden for public, hidden, _ in master.split.values())
+            for row in csv.DictReader(scores.splitlines()):
+                if row["submission"].startswith(RIGHT):
+                    assert float(row["by checks"] or 0) == full, row
         row = {"assignment": name, "submissions": count, "minutes": round(minutes, 1)}
         rows = [x for x in rows if x["assignment"] != name] + [row | {"cores": grade.cores()}]
     FILE.write_text(json.dumps(rows, indent=1) + "\n")

@@ -17,6 +17,12 @@ from typing import Any
 ALWAYS = ("numpy", "scipy", "matplotlib", "IPython", "tqdm", "typing_extensions")
 """Libraries that an answer may import in every assignment, beside Python's own."""
 
+WITH_OTHERS = ("mpl_toolkits", "pylab", "google", "PIL", "traitlets")
+"""What comes with these libraries or with Colab."""
+
+LONGEST = 200_000
+"""Letters of the longest cell that is run."""
+
 RESERVED = ("symla_lite", "jax", "haiku", "optax", "gymnax", "evosax", "checks", "rules", "observe")
 RESERVED += ("challenge", "unlabelled", "otter", "torch", "tensorflow", "sklearn", "autograd")
 """Libraries that an answer may import only where its assignment says so."""
@@ -75,9 +81,11 @@ def objections(source: str, imports: Sequence[str]) -> list[str]:
         source: the cell.
         imports: what its assignment allows to import.
     """
+    if len(source) > LONGEST:
+        return [f"it has more than {LONGEST} letters, and does not run in grading"]
     try:
         tree = ast.parse(plain(source))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         return [
             f"it is no Python: {getattr(error, 'msg', error)}" + (f", line {line}" if line else "")
@@ -97,9 +105,7 @@ def objections(source: str, imports: Sequence[str]) -> list[str]:
         for name in {name.partition(".")[0] for name in names}:
             if name in NOWHERE:
                 found.append(f"it imports {name}, and {NOWHERE[name]} in grading")
-            elif name in shut or (
-                name not in known and name not in sys.stdlib_module_names and name != "google"
-            ):
+            elif name in shut or name not in {*known, *sys.stdlib_module_names, *WITH_OTHERS}:
                 allowed = ", ".join(sorted(known))
                 found.append(
                     f"it imports {name}, and an answer here may import {allowed} and Python's own "
@@ -124,8 +130,10 @@ def cells(notebook: Any) -> Iterator[tuple[int, dict]]:
         ValueError: it is no notebook, in a sentence.
     """
     found = notebook.get("cells") if isinstance(notebook, dict) else None
-    if found is None and isinstance(notebook, dict) and notebook.get("worksheets"):
-        found = notebook["worksheets"][0].get("cells")
+    sheets = notebook.get("worksheets") if isinstance(notebook, dict) else None
+    if found is None and isinstance(sheets, list):  # of format 3
+        sheets = [x["cells"] for x in sheets if isinstance(x, dict) and "cells" in x]
+        found = [cell for sheet in sheets if isinstance(sheet, list) for cell in sheet]
     if not isinstance(found, list):
         raise ValueError("it is no notebook: it has no cells")
     for number, cell in enumerate(found, start=1):

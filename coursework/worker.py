@@ -6,13 +6,14 @@ return one. So an answer sees inputs and nothing else, and all that it can do fo
 return the right numbers.
 
 This file is both ends of the wire, and the worker itself: `jail` copies it into the folder where
-the worker runs, beside `observe`. It needs NumPy, and whatever the answers import.
+the worker runs, beside `observe` and `seccomp`. It needs NumPy, and whatever the answers import.
 """
 
 from __future__ import annotations
 
 import ast
 import codeop
+import ctypes
 import importlib
 import importlib.abc
 import json
@@ -26,9 +27,10 @@ from typing import Any
 
 import numpy as np
 import observe
+import seccomp
 
-LARGEST = 2**28
-"""Bytes of the largest message that is read."""
+LARGEST, LARGEST_HEADER = 2**28, 2**24
+"""Bytes of the largest message that is read, and of its JSON, which takes many times as much."""
 
 FOREVER = float("inf")
 
@@ -82,6 +84,8 @@ def decode(message: bytes, mine: Callable[[int], Callable], theirs: Callable[[in
     """The value of a message; `mine` and `theirs` turn handles into functions."""
     start = 8 + int.from_bytes(message[:8], "big")
     offset = start
+    if start > LARGEST_HEADER:
+        raise ValueError("It is too long.")
 
     def value(x):
         nonlocal offset
@@ -222,7 +226,11 @@ def told(error: BaseException) -> str:
         if name.startswith("cell "):
             place = f" ({name}, line {trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place}"
+    try:
+        text = str(error)[:2000]
+    except Exception:  # an error of the answer's own making
+        text = ""
+    return f"{type(error).__name__}: {text}{place}"
 
 
 # The worker.
@@ -231,8 +239,12 @@ STOPPED = re.compile(
     r"os\.(exec|posix_spawn|spawn|startfile|system|fork|forkpty|kill|killpg)$"
     r"|subprocess\.|pty\.|signal\.pthread_kill|socket\.|ctypes\.|_?posixsubprocess"
     r"|sys\.(addaudithook|setprofile)$|syslog\.|code\.__new__|http\.|urllib\.|ftplib\.|smtplib\."
+    r"|sqlite3\.|signal\.pidfd_send_signal|os\.pidfd_open|webbrowser\."
 )
 """Events at which an answer is stopped: other processes, other machines, and memory by address."""
+
+HOOKLESS = {"_xxsubinterpreters", "_interpreters", "_testcapi", "_testinternalcapi", "_ctypes"}
+"""Modules that lead to a Python without this one's audit hook, or into its memory."""
 
 CHANGES = set(
     "os.chmod os.chown os.link os.mkdir os.remove os.rename os.rmdir os.symlink os.truncate "
@@ -246,7 +258,7 @@ READABLE += ["/System/Library", "/Library/Fonts", "/proc/cpuinfo", "/proc/meminf
 
 def fence(folder: str) -> None:
     """Forbids this process for good to start programs, to reach others, and to touch files outside
-    of `folder` and of Python's own."""
+    of `folder` and of Python's own: by the kernel where it can be told to, and by an audit hook."""
     home = os.path.realpath(folder)
     library = [sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)]
     readable = [os.path.realpath(path) for path in library + READABLE] + [home]
@@ -266,6 +278,8 @@ def fence(folder: str) -> None:
                 raise PermissionError(
                     f"An answer may not {'write' if writes else 'read'} {args[0]}."
                 )
+        elif event == "import" and str(args[0]).rpartition(".")[2] in HOOKLESS:
+            raise PermissionError(f"An answer may not import {args[0]}.")
         elif event in ("os.listdir", "os.scandir") and not inside(args[0] or ".", readable):
             raise PermissionError(f"An answer may not read {args[0]}.")
         elif event in CHANGES and not all(
@@ -273,6 +287,12 @@ def fence(folder: str) -> None:
         ):
             raise PermissionError("An answer may not change files.")
 
+    seccomp.shut()
+    import _ctypes  # which libraries need; all but these of its functions tell the hook
+
+    for name in ("memmove", "memset"):
+        delattr(_ctypes, f"_{name}_addr")
+        setattr(ctypes, name, None)
     sys.addaudithook(guard)
 
 
@@ -318,6 +338,8 @@ def native(modules: Sequence[str]) -> None:
             importlib.import_module("scipy.stats")
         if name == "matplotlib":
             importlib.import_module("matplotlib.pyplot")
+        if name == "tqdm":
+            importlib.import_module("tqdm.auto")
 
 
 def run_cell(cell: dict, scope: dict[str, Any], compiler: Callable, before: Callable) -> list[str]:
@@ -358,6 +380,7 @@ def work(wire: socket.socket) -> None:
     compiler = codeop.Compile()
     shell = Shell(lambda source: exec(source, scope))
     scope["get_ipython"] = lambda: shell
+    scope["grader"] = scope["checks"] = shell  # what the hand-out's first cell makes
     own = set(scope)
     fence(os.getcwd())
     peer.send("begun")

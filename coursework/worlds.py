@@ -52,26 +52,25 @@ def play(theta: np.ndarray, place: Place, p: np.ndarray, draws: np.ndarray) -> n
         The probability of a payout at each pull, [n, l, PULLS].
     """
     t, (n, lives, B) = parts(theta), p.shape
-    h, c = np.zeros((n, lives, B, N)), np.zeros((n, lives, B, N))
-    m_fwd, m_bwd = np.zeros((n, lives, B, M)), np.zeros((n, lives, 1, M))
-    a, r = np.zeros((n, lives, B)), np.zeros((n, lives))
-    W, u = t["W"][:, None], t["u"][:, None]
-    found = np.empty((n, lives, PULLS))
+    W, u, F, f, G, g = (t[name] for name in "WuFfGg")
+    u = u + np.repeat([0, 0, 1, 0], N)  # the forget gate's bias
+    of_all = np.zeros((n, lives * B, 2 * M + 2 + N))  # m_bwd, m_fwd, a, r and h of every cell
+    x = of_all.reshape(n, lives, B, -1)  # the same numbers
+    c, found = np.zeros((n, lives * B, N)), np.empty((n, lives, PULLS))
     for pull in range(PULLS):
-        shared = np.broadcast_to(m_bwd, (n, lives, B, M))
-        reward = np.broadcast_to(r[..., None, None], (n, lives, B, 1))
-        i, g, f, o = np.split(
-            np.concatenate([shared, m_fwd, a[..., None], reward, h], axis=-1) @ W + u, 4, axis=-1
-        )
-        c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-        m_fwd = h @ t["F"][:, None] + t["f"][:, None]
-        m_bwd = (h @ t["G"][:, None] + t["g"][:, None]).mean(axis=2, keepdims=True)
+        z = of_all @ W + u
+        gates = sigmoid(z)
+        c = gates[..., 2 * N : 3 * N] * c + gates[..., :N] * np.tanh(z[..., N : 2 * N])
+        h = gates[..., 3 * N :] * np.tanh(c)
+        m_fwd = (h @ F + f).reshape(n, lives, B, M)
         logits = place(m_fwd[..., 0], t["q"])
         second = draws[:, :, pull, 0] >= sigmoid(logits[..., 0] - logits[..., 1])
-        a = np.stack([~second, second], axis=-1).astype(float)
         found[:, :, pull] = np.where(second, p[..., 1], p[..., 0])
-        r = (draws[:, :, pull, 1] < found[:, :, pull]).astype(float)
+        m_bwd = (h @ G + g).reshape(n, lives, B, M).sum(axis=2) / B
+        x[..., :M], x[..., M : 2 * M] = m_bwd[:, :, None], m_fwd
+        x[..., 0, 2 * M], x[..., 1, 2 * M] = ~second, second
+        x[..., 2 * M + 1] = (draws[:, :, pull, 1] < found[:, :, pull])[..., None]
+        of_all[..., 2 * M + 2 :] = h
     return found
 
 

@@ -221,6 +221,24 @@ def door(function: Callable, name: str | None = None) -> Callable:
     return checked
 
 
+def unchecked(*functions: Callable) -> list[Callable]:
+    """Functions without the checks that `with_checks` put around them: `dataclasses.replace` passes
+    on what is checked already."""
+    return [getattr(function, "unchecked", function) for function in functions]
+
+
+def with_checks(**functions: tuple[Callable, Callable]) -> dict[str, Callable]:
+    """Doors before functions that are fields of a dataclass, by the field's name.
+
+    Args:
+        functions: for each field the function with checks of its own, and the one inside it.
+    """
+    found = {name: door(checked, name) for name, (checked, _) in functions.items()}
+    for name, (_, inside) in functions.items():
+        found[name].unchecked = inside
+    return found
+
+
 def shown(value: Any) -> str:
     """A value in a few characters."""
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):

@@ -86,10 +86,8 @@ class Learner:
 
 def _checked(learner: Learner) -> dict[str, Callable]:
     """A learner's functions, which refuse arguments that do not fit one another."""
-    # What `dataclasses.replace` passes on is checked already.
-    init_theta, init_state, step = (
-        getattr(function, "unchecked", function)
-        for function in (learner.init_theta, learner.init_state, learner.step)
+    init_theta, init_state, step = checks.unchecked(
+        learner.init_theta, learner.init_state, learner.step
     )
 
     @functools.cache
@@ -143,15 +141,11 @@ def _checked(learner: Learner) -> dict[str, Callable]:
             )
         return logits, new
 
-    found = {}
-    for name, function, unchecked in (
-        ("init_theta", checked_init_theta, init_theta),
-        ("init_state", checked_init_state, init_state),
-        ("step", checked_step, step),
-    ):
-        found[name] = checks.door(function, name)
-        found[name].unchecked = unchecked
-    return found
+    return checks.with_checks(
+        init_theta=(checked_init_theta, init_theta),
+        init_state=(checked_init_state, init_state),
+        step=(checked_step, step),
+    )
 
 
 def first_input(o: Annotated[jax.Array, "A"], sizes: Sizes) -> Input:

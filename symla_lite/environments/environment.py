@@ -68,10 +68,8 @@ class Environment:
 
 def _checked(environment: Environment) -> dict[str, Callable]:
     """An environment's functions, which refuse arguments that do not fit one another."""
-    # What `dataclasses.replace` passes on is checked already.
-    draw_task, reset, step = (
-        getattr(function, "unchecked", function)
-        for function in (environment.draw_task, environment.reset, environment.step)
+    draw_task, reset, step = checks.unchecked(
+        environment.draw_task, environment.reset, environment.step
     )
 
     @functools.cache
@@ -134,12 +132,8 @@ def _checked(environment: Environment) -> dict[str, Callable]:
         check_made(observation=o, reward=(new.reward, ()), end=(new.end, ()))
         return new
 
-    found = {}
-    for name, function, unchecked in (
-        ("draw_task", checked_draw_task, draw_task),
-        ("reset", checked_reset, reset),
-        ("step", checked_step, step),
-    ):
-        found[name] = checks.door(function, name)
-        found[name].unchecked = unchecked
-    return found
+    return checks.with_checks(
+        draw_task=(checked_draw_task, draw_task),
+        reset=(checked_reset, reset),
+        step=(checked_step, step),
+    )

@@ -31,7 +31,7 @@ UNGUARDED = 91
 
 
 class WorkerLost(Exception):
-    """A worker ended that nobody had stopped; the message says how, and what to do."""
+    """A worker ended without having been stopped; the message says how, and what to do."""
 
 
 class _Worker(multiprocessing.context.SpawnProcess):

@@ -445,12 +445,15 @@ def meta_train(
 
     began = time.monotonic() - float(seconds)
 
-    def save():
+    def save() -> float:
+        """Saves where the run is. Returns the seconds that it has taken, as they are saved."""
+        spent = time.monotonic() - began
         if path is not None and devices.is_first():
             arrays = {"theta": state.theta, "curve": state.curve}
             leaves = enumerate(jax.tree.leaves(state.optimiser))
             arrays |= {f"optimiser/{i}": leaf for i, leaf in leaves}
-            checkpoint.save(path, arrays | {"seconds": time.monotonic() - began}, about)
+            checkpoint.save(path, arrays | {"seconds": spent}, about)
+        return spent
 
     save()  # a folder that cannot be written to is found out before the work, not after it
     saved = time.monotonic()
@@ -495,10 +498,10 @@ def meta_train(
                 save()
                 saved = time.monotonic()
             stop.check()
-        save()
+        spent = save()
     columns = dict(zip(names, state.curve.T, strict=True))
     theta = unravel(jnp.asarray(np.asarray(state.theta)))  # of this process alone again
-    return MetaTrained(theta, columns, about, time.monotonic() - began)
+    return MetaTrained(theta, columns, about, spent)
 
 
 @contextlib.contextmanager

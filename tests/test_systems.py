@@ -8,6 +8,8 @@ from symla_lite.studies.ablations import DEEP, VARIANTS
 from symla_lite.studies.systems import FIXED, systems
 
 WORLDS = ("systems_bandits", "systems_cartpole", "systems_hearts")
+AUGMENTED = {"systems_cartpole": "permuted", "systems_hearts": "either_sign"}
+"""What the MetaRNN's trainings with a changed world are called, beside those of all systems."""
 ABLATIONS = ("ablations_bandits", "ablations_linear", "ablations_cartpole")
 ALL = {learner.name for learner in systems((), 5)}
 
@@ -18,11 +20,19 @@ def steps_of(training):
     return outer.es.population * outer.lifetimes * outer.length * outer.steps
 
 
+def systems_and_augmented(name, scale):
+    """The trainings of all systems, and those of augmented MetaRNNs."""
+    trainings = studies.named(name).scale(scale).trainings
+    ends = (AUGMENTED.get(name, "-"), f"{AUGMENTED.get(name)}_tenfold")
+    changed = [training for training in trainings if training.name.endswith(ends)]
+    return [training for training in trainings if training not in changed], changed
+
+
 @pytest.mark.parametrize("scale", ["quick", "standard", "paper"])
 @pytest.mark.parametrize("name", WORLDS)
 def test_all_systems_have_the_same_number_of_environment_steps(name, scale):
     spent = {}
-    for training in studies.named(name).scale(scale).trainings:
+    for training in systems_and_augmented(name, scale)[0]:
         of = training.learner.name
         spent[of] = spent.get(of, 0) + steps_of(training)
     assert len(set(spent.values())) == 1
@@ -32,17 +42,38 @@ def test_all_systems_have_the_same_number_of_environment_steps(name, scale):
 @pytest.mark.parametrize("name", WORLDS)
 def test_all_systems_end_on_the_same_world_and_are_tested_there_with_their_reward_and_without(name):
     study = studies.named(name)
-    tested = [training for training in study.scale("standard").trainings if training.tested]
+    tested = [
+        training for training in systems_and_augmented(name, "standard")[0] if training.tested
+    ]
     assert {training.learner.name for training in tested} == ALL
     (world,) = {training.environment for training in tested}
     for training in tested:
         tests = {test.name: test for test in study.tests(training)}
         blind = {key for key in tests if key.endswith("_without_reward")}
+        more = {f"original_{control}" for control in ("without_observation", "reward_off", "wiped")}
+        if name == "systems_hearts":
+            assert more <= tests.keys()
+        tests = {key: test for key, test in tests.items() if key not in more}
         assert {key.removesuffix("_without_reward") for key in blind} == tests.keys() - blind
         assert any(test.environment is world for test in tests.values())
         assert all(tests[key].learner is not training.learner for key in blind)
     for key in tests.keys() - blind:
         assert {f"random/{key}", f"win_stay/{key}"} <= {test.name for test in study.references}
+
+
+@pytest.mark.parametrize("scale", ["standard", "paper"])
+@pytest.mark.parametrize("name", AUGMENTED)
+def test_the_augmented_metarnn_has_the_budget_of_all_others_and_ten_times_as_much(name, scale):
+    systems_there, (equal, tenfold) = systems_and_augmented(name, scale)
+    (plain,) = [
+        training
+        for training in systems_there
+        if training.learner.name == "metarnn" and training.tested
+    ]
+    assert equal.learner is tenfold.learner is plain.learner
+    assert equal.environment is tenfold.environment and equal.environment is not plain.environment
+    assert equal.start == tenfold.start == plain.start
+    assert equal.outer == plain.outer and steps_of(tenfold) == 10 * steps_of(equal)
 
 
 @pytest.mark.parametrize("scale", ["quick", "standard", "paper"])

@@ -9,8 +9,11 @@ worlds:
 - CartPole as it is, tested there and with inputs and actions permuted in each lifetime;
 - hearts 2×2 as they are, tested there and with the rewards swapped.
 
-On the biased bandit there is one system more, a MetaRNN whose meta-training has the arms in a
-random order in every lifetime: is the architecture needed, or does augmentation do?
+Where the world is changed for the test, there are MetaRNNs more, whose meta-training has the change
+drawn anew in every lifetime: is the architecture needed, or does augmentation do? On the biased
+bandit one meets the arms in a random order; on CartPole one meets inputs and actions in a random
+order, and on hearts one meets either sign of the reward, with as many environment steps as all
+others and with ten times as many.
 
 Each is tested with its reward and without, beside a random policy and win-stay lose-shift. Where
 the reward is rare, on hearts, theta is led there over linear bandits. The learners whose theta fits
@@ -40,12 +43,17 @@ from symla_lite.environments.control import cartpole
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
-from symla_lite.environments.transforms import permuted, rewards_swapped, standardised
+from symla_lite.environments.transforms import (
+    permuted,
+    reward_sign,
+    rewards_swapped,
+    standardised,
+)
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
-from symla_lite.studies.study import Scale, Study, Test, Training, tested_on
+from symla_lite.studies.study import Scale, Study, Test, Training, controls, tested_on
 from symla_lite.symla import symla
 
 CONSTANTS = ("reinforce", "actor-critic")
@@ -104,6 +112,18 @@ def on(
     return tuple(
         Training(f"{learner.name}-{name}", learner, environment, loop(learner, world))
         for learner in learners
+    )
+
+
+def augmented(
+    name: str, environment: Environment, world: Outer, learners: tuple[Learner, ...]
+) -> tuple[Training, ...]:
+    """The MetaRNN, if it is among the systems, on a world that is changed in every lifetime, with
+    the budget of all others and with ten times as many steps (`NAME_tenfold`)."""
+    metarnns = tuple(learner for learner in learners if learner.name == "metarnn")
+    tenfold = dataclasses.replace(world, steps=10 * world.steps)
+    return on(name, environment, world, metarnns) + on(
+        f"{name}_tenfold", environment, tenfold, metarnns
     )
 
 
@@ -210,8 +230,10 @@ OF_BIASED = tuple(x for x in OF_BANDITS if x.name in ("metarnn", "symla"))
 
 def on_biased(world: Outer, learners: tuple[Learner, ...]) -> tuple[Training, ...]:
     """Systems on the biased bandit, and the MetaRNN on arms in a random order."""
-    augmented = tuple(x for x in learners if x.name == "metarnn")
-    return on("biased", FIRST, world, learners) + on("either_order", EITHER_ORDER, world, augmented)
+    either = on("either_order", EITHER_ORDER, world, learners)
+    return on("biased", FIRST, world, learners) + tuple(
+        training for training in either if training.learner.name == "metarnn"
+    )
 
 
 BIASED_SYSTEMS = study(
@@ -228,28 +250,36 @@ BIASED_SYSTEMS = study(
     measure=regret,
 )
 
-# CartPole, whose reward in each step depends on the state.
+# CartPole, whose reward in each step depends on the state. Small populations with one lifetime for
+# each member learn most from an environment step (Chapter 6).
 
 STEPS = 500
 POLE = cartpole("balance")
+POLE_PERMUTED = permuted(POLE)
 OF_POLE = systems(hidden=(32,), horizon=20)
 QUICK_POLE = tuple(x for x in OF_POLE if x.name in ("actor-critic", "maml", "metarnn"))
 
 
-def on_pole(population: int, steps: int, lifetimes: int, learners: tuple[Learner, ...]):
-    """Systems on CartPole, with the noise that Study 3 has there."""
-    world = outer(population, steps, STEPS, lifetimes, sigma=0.05, learning_rate=0.02)
-    return on("cartpole", POLE, world, learners)
+def on_pole(world: Outer, learners: tuple[Learner, ...]) -> tuple[Training, ...]:
+    """Systems on CartPole, and the MetaRNN on permuted CartPole."""
+    return on("cartpole", POLE, world, learners) + augmented(
+        "permuted", POLE_PERMUTED, world, learners
+    )
+
+
+def of_pole(steps: int) -> Outer:
+    """The outer loop on CartPole, with the noise that Study 3 has there."""
+    return outer(64, steps, STEPS, 1, sigma=0.05, learning_rate=0.02, shaping="differences")
 
 
 CARTPOLE_SYSTEMS = study(
     "systems_cartpole",
-    {"original": POLE, "permuted": permuted(POLE)},
+    {"original": POLE, "permuted": POLE_PERMUTED},
     {"random": random_policy(), "win_stay": win_stay()},
     scales(
-        on_pole(64, steps=20, lifetimes=1, learners=QUICK_POLE),
-        on_pole(128, steps=600, lifetimes=2, learners=OF_POLE),
-        on("cartpole", POLE, PAPER, OF_POLE),
+        on("cartpole", POLE, of_pole(20), QUICK_POLE),
+        on_pole(of_pole(1500), OF_POLE),
+        on_pole(PAPER, OF_POLE),
         test_length=STEPS,
         test_lifetimes=200,
     ),
@@ -258,6 +288,7 @@ CARTPOLE_SYSTEMS = study(
 # Hearts, over linear bandits.
 
 GRID, SWAPPED = standardised(hearts(2)), standardised(rewards_swapped(hearts(2)))
+EITHER_SIGN = standardised(reward_sign(hearts(2)))
 OF_GRID = systems(hidden=(32,), horizon=20)
 QUICK_GRID = tuple(x for x in OF_GRID if x.name in ("actor-critic", "metarnn"))
 
@@ -279,7 +310,11 @@ def led_to_hearts(learner: Learner, one: Outer, four: Outer, grid: Outer) -> tup
             Training(f"{name}-linear_1", learner, linear_bandit(1, 2), one, tested=False),
             Training(first, learner, linear_bandit(4, 4), four, f"{name}-linear_1", tested=False),
         )
-    return (*before, Training(f"{name}-hearts_2", learner, GRID, grid, first))
+    then = (Training(f"{name}-hearts_2", learner, GRID, grid, first),)
+    if name == "metarnn":
+        for training in augmented("either_sign", EITHER_SIGN, grid, (learner,)):
+            then += (dataclasses.replace(training, start=first),)
+    return (*before, *then)
 
 
 def all_led(one: Outer, four: Outer, grid: Outer) -> tuple[Training, ...]:
@@ -287,19 +322,28 @@ def all_led(one: Outer, four: Outer, grid: Outer) -> tuple[Training, ...]:
     return tuple(step for x in OF_GRID for step in led_to_hearts(x, one, four, grid))
 
 
-HEARTS_SYSTEMS = study(
+HEARTS = study(
     "systems_hearts",
     {"original": GRID, "swapped": SWAPPED},
     {"random": random_policy(), "win_stay": win_stay()},
     scales(
         on("hearts_2", GRID, outer(64, 40, 100, lifetimes=1), QUICK_GRID),
         all_led(
-            outer(128, 300, 100, lifetimes=8),
-            outer(128, 250, 150, lifetimes=8),
-            outer(64, 1500, 300, lifetimes=1, learning_rate=0.02, shaping="differences"),
+            outer(128, 300, 100, lifetimes=8, shaping="differences"),
+            outer(64, 2500, 150, lifetimes=1, shaping="differences"),
+            outer(64, 2500, 300, lifetimes=1, learning_rate=0.02, shaping="differences"),
         ),
-        on("hearts_2", GRID, PAPER, OF_GRID),
+        on("hearts_2", GRID, PAPER, OF_GRID)
+        + augmented("either_sign", EITHER_SIGN, PAPER, OF_GRID),
         test_length=1000,
         test_lifetimes=200,
     ),
 )
+HEARTS_SYSTEMS = dataclasses.replace(
+    HEARTS,
+    tests=lambda training: (
+        *HEARTS.tests(training),
+        *controls(training.learner, {"original": GRID}, 1000),
+    ),
+)
+"""With the controls that a claim of learning has to survive."""

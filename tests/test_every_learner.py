@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from symla_lite import baselines
+from symla_lite import baselines, broken
 from symla_lite.environments import ENVIRONMENTS, cartpole
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
@@ -22,6 +22,9 @@ LEARNERS = [
     metarnn(8),
     symla(4),
     symla(4, layers=2, units=3, initial_std=1.0),
+    broken.untied(4),
+    broken.embedded(4),
+    broken.fixed_size(4),
 ]
 
 

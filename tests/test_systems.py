@@ -4,13 +4,13 @@ import jax
 import pytest
 
 from symla_lite import studies
-from symla_lite.studies.ablations import DEEP, VARIANTS
+from symla_lite.studies.ablations import BROKEN, DEEP, VARIANTS
 from symla_lite.studies.systems import FIXED, systems
 
 WORLDS = ("systems_bandits", "systems_cartpole", "systems_hearts")
 AUGMENTED = {"systems_cartpole": "permuted", "systems_hearts": "either_sign"}
 """What the MetaRNN's trainings with a changed world are called, beside those of all systems."""
-ABLATIONS = ("ablations_bandits", "ablations_linear", "ablations_cartpole")
+ABLATIONS = tuple(f"ablations_{world}" for world in ("bandits", "linear", "cartpole", "order"))
 ALL = {learner.name for learner in systems((), 5)}
 
 
@@ -116,8 +116,34 @@ def test_each_variant_changes_one_option():
             assert len(changed) == (name != "default")
 
 
+@pytest.mark.parametrize("scale", ["quick", "standard", "paper"])
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_every_variant_of_an_ablation_has_the_same_outer_loop_on_the_same_world(name):
-    for scale in studies.named(name).scales.values():
-        assert len({(training.environment, training.outer) for training in scale.trainings}) == 1
-        assert scale.trainings[0].name == "default" and len(scale.trainings) >= 2
+def test_variants_differ_from_the_default_in_one_thing(name, scale):
+    """In the learner and in nothing else; or in what their name says, and then not in the
+    learner."""
+    trainings = studies.named(name).scale(scale).trainings
+    others = {"pairs", "reset_at_once"}
+    tested = [training for training in trainings if training.tested]
+    default, *plain = [training for training in tested if training.name not in others]
+    assert default.name == "default" and plain
+    for training in plain:
+        assert (training.environment, training.outer) == (default.environment, default.outer)
+        assert training.learner is (VARIANTS | BROKEN)[training.name]
+    for training in tested:
+        if training.name == "pairs":
+            assert training.learner is default.learner
+            assert steps_of(training) == 2 * steps_of(default)
+        if training.name == "reset_at_once":
+            assert training.learner is VARIANTS["no_end_flag"] and training.outer == default.outer
+    before = [training for training in trainings if not training.tested]
+    assert len({(training.environment, training.outer) for training in before}) <= 1
+    assert {training.start for training in tested} <= {None, *(x.name for x in before)}
+
+
+def test_what_broken_learners_are_tested_on_fits_them():
+    for name in ABLATIONS:
+        study = studies.named(name)
+        for training in study.scale("standard").trainings:
+            for test in study.tests(training):
+                same = test.environment.sizes == training.environment.sizes
+                assert same or training.name not in BROKEN

@@ -19,6 +19,7 @@ from symla_lite.environments import (
     linear_bandit,
     permuted,
     projected,
+    reset_at_once,
     reward_sign,
     reward_zero,
     rewards_standardised,
@@ -290,3 +291,17 @@ def test_names_and_records_tell_what_was_done_in_which_order():
 def test_bad_input_is_refused(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_reset_at_once_shows_the_next_episode_beside_the_last_reward_and_no_end():
+    environment, inside = reset_at_once(tell_all()), jnp.float32(0.3)
+    first, new = follow(environment, inside)
+    plain_first, plain = follow(tell_all(), inside)
+    np.testing.assert_array_equal(first, plain_first)
+    ends = np.arange(3, STEPS, 4)  # an episode has four steps
+    assert plain.observation[3, 2] == 4 and plain.end[3] == 1
+    assert not np.any(new.end)
+    np.testing.assert_array_equal(new.observation[ends, 2:4], 0)  # no time has passed, no action
+    assert new.observation[3, 1] != new.observation[2, 1]  # another episode
+    np.testing.assert_array_equal(new.observation[:3], plain.observation[:3])
+    np.testing.assert_array_equal(new.reward, plain.reward)

@@ -9,6 +9,7 @@ from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import (
     permuted,
     projected,
+    reset_at_once,
     reward_sign,
     reward_zero,
     rewards_standardised,
@@ -34,6 +35,7 @@ __all__ = [
     "named",
     "permuted",
     "projected",
+    "reset_at_once",
     "reward_sign",
     "reward_zero",
     "rewards_standardised",

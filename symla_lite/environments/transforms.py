@@ -4,6 +4,7 @@ Each draws its change once a lifetime, with the task, and each returns an enviro
 compose: `projected(permuted(cartpole()))`.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from symla_lite.checks import Count, Positive, Seed
-from symla_lite.environments.environment import Environment, Task
+from symla_lite.environments.environment import Environment, Task, Transition
 from symla_lite.learner import Sizes
 
 
@@ -358,3 +359,32 @@ def rewards_standardised(environment: Environment) -> Environment:
         return (r - met.reward_mean) * to_unit(met.reward_variance)
 
     return transformed(environment, "rewards-standardised", {}, earn=earn)
+
+
+def reset_at_once(environment: Environment) -> Environment:
+    """The same without terminal observations: the step that ends an episode already shows the first
+    observation of the next one, and says nothing of an end.
+
+    This is what environments that reset by themselves do. The reward of the last step then arrives
+    beside an observation that has nothing to do with it, and no step is spent on the reset.
+
+    Args:
+        environment: whose.
+    """
+
+    def step(key, task, state, action):
+        key_step, key_reset = jax.random.split(key)
+        new = environment.step(key_step, task, state, action)
+        state, o = jax.tree.map(
+            lambda first, next_one: jnp.where(new.end > 0, first, next_one),
+            environment.reset(key_reset, task),
+            (new.state, new.observation),
+        )
+        return Transition(state, o, new.reward, jnp.zeros(()))
+
+    return dataclasses.replace(
+        environment,
+        name=f"{environment.name}-reset-at-once",
+        options={"of": {"name": environment.name, **environment.options}},
+        step=step,
+    )

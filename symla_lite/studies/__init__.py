@@ -1,6 +1,11 @@
 """The studies, the paper's and ours: what is run, how it is run, and what was recorded."""
 
-from symla_lite.studies.ablations import BANDIT_ABLATIONS, CARTPOLE_ABLATIONS, LINEAR_ABLATIONS
+from symla_lite.studies.ablations import (
+    BANDIT_ABLATIONS,
+    CARTPOLE_ABLATIONS,
+    LINEAR_ABLATIONS,
+    ORDER_ABLATIONS,
+)
 from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
 from symla_lite.studies.bandits import BANDIT_STUDY
 from symla_lite.studies.classification import CLASSIFICATION_STUDY
@@ -34,6 +39,7 @@ STUDIES: dict[str, Study] = {
         BANDIT_ABLATIONS,
         LINEAR_ABLATIONS,
         CARTPOLE_ABLATIONS,
+        ORDER_ABLATIONS,
     )
 }
 

@@ -1,33 +1,44 @@
-"""What the paper leaves open, one choice at a time.
+"""What the paper leaves open, one choice at a time; and its symmetries, broken one at a time.
 
 Text, equations and printed code of the paper differ in some places and are silent in others
-(`symla` names the options). Each study here takes the default, changes one option and nothing else,
-and meta-trains where the option can matter:
+(`symla` names the options). Each study here takes the default, changes one thing and nothing else,
+and meta-trains where the change can matter:
 
 - `ablations_bandits`: independent bandits with two arms, tested with 2, 8 and 12: sums and means of
   messages differ where the number of cells changes;
-- `ablations_linear`: linear bandits with four inputs and four arms, tested with 4 and 16 inputs:
-  what to do depends on what is seen, so cells have to talk;
-- `ablations_cartpole`: CartPole with a sign of the reward that is drawn in each lifetime, tested as
-  it is and permuted: episodes end, and the reward is needed.
+- `ablations_linear`: linear bandits with four inputs and four arms, after linear bandits with one
+  input and two, tested with 4 and 16 inputs: what to do depends on what is seen, so cells have to
+  talk;
+- `ablations_cartpole`: CartPole, tested as it is and permuted: episodes end;
+- `ablations_order`: the biased bandit, tested as it is and with its arms swapped, where SymLA with
+  a broken symmetry (`broken`) can learn the order of the arms by heart.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping
 
+import jax
+
+from symla_lite import broken
 from symla_lite.baselines import random_policy, win_stay
-from symla_lite.checks import FILLED, Count
+from symla_lite.checks import Count, Name
 from symla_lite.controls import without_reward
-from symla_lite.environments.bandits import independent_arms, regret_per_pull
-from symla_lite.environments.control import cartpole
+from symla_lite.environments.bandits import biased, independent_arms, regret_per_pull
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.linear import linear_bandit
-from symla_lite.environments.transforms import permuted, reward_sign
+from symla_lite.environments.transforms import reset_at_once
 from symla_lite.learner import Learner
+from symla_lite.lifetime import Lifetime
 from symla_lite.meta_training import Outer
 from symla_lite.studies.study import Scale, Study, Test, Training, tested_on
-from symla_lite.studies.systems import outer
+from symla_lite.studies.systems import (
+    PAPER,
+    POLE,
+    POLE_PERMUTED,
+    of_pole,
+    of_pulls,
+    outer,
+)
 from symla_lite.symla import symla
 
 DEEP = {"initial_std": 1.0, "units": 4}
@@ -49,106 +60,200 @@ VARIANTS: dict[str, Learner] = {
 """SymLA with one option changed; the layers need random initial states as well, so compare them
 with `random_states`."""
 
+BROKEN: dict[str, Learner] = {
+    "untied": broken.untied(),
+    "embedded": broken.embedded(),
+    "fixed_size": broken.fixed_size(),
+}
+"""SymLA with one symmetry broken; their theta fits one number of actions."""
+
 
 def trainings(
-    environment: Environment, loop: Outer, names: tuple[str, ...] = tuple(VARIANTS)
+    environment: Environment, loop: Outer, *names: Name, start: Name | None = None
 ) -> tuple[Training, ...]:
-    """Each variant with the same outer loop."""
-    return tuple(Training(name, VARIANTS[name], environment, loop) for name in names)
+    """Variants, by their names, on one world with the same outer loop.
+
+    Args:
+        environment: the world.
+        loop: the outer loop.
+        names: in `VARIANTS` or `BROKEN`.
+        start: what is written after a variant's name in that of the training that it starts from.
+    """
+    learners = VARIANTS | BROKEN
+    return tuple(
+        Training(name, learners[name], environment, loop, start and f"{name}-{start}")
+        for name in names
+    )
 
 
 def ablation(
-    name: str,
-    trained_on: Environment,
+    name: Name,
     tested: Mapping[str, Environment],
-    loops: Annotated[Mapping[str, Outer], FILLED],
+    quick: tuple[Training, ...],
+    standard: tuple[Training, ...],
+    paper: tuple[Training, ...],
     test_length: Count,
     test_lifetimes: Count,
-    variants: tuple[str, ...] = tuple(VARIANTS),
-    measure=lambda lifetime: lifetime.reward,
+    measure: Callable[[Lifetime], jax.Array] = lambda lifetime: lifetime.reward,
 ) -> Study:
-    """One study: the variants on one world, tested on some and, where trained, without reward.
+    """One study: variants, tested on worlds that their theta fits and, where trained, without
+    reward.
 
     Args:
         name: the study's.
-        trained_on: the world of meta-training.
         tested: worlds of meta-testing, by their names.
-        loops: the outer loop for each scale; `quick` runs the default and the first variant alone.
+        quick: trainings of that scale.
+        standard: trainings of that scale.
+        paper: trainings of that scale.
         test_length: L of meta-testing.
         test_lifetimes: how many, but for `quick`.
-        variants: names in `VARIANTS`.
         measure: as in `Study`.
     """
-    standard = Scale(
-        trainings(trained_on, loops["standard"], variants), (0, 1, 2), test_lifetimes, test_length
-    )
-    quick = trainings(trained_on, loops["quick"], variants[:2])
+
+    def tests(training: Training) -> tuple[Test, ...]:
+        learner, where = training.learner, training.environment
+        fitting = {
+            key: world
+            for key, world in tested.items()
+            if learner.name == "symla" or world.sizes == where.sizes
+        }
+        blind = Test("without_reward", without_reward(learner), where)
+        return (*tested_on(learner, fitting), blind)
+
+    seeds = (0, 1, 2)
     references = {"random": random_policy(), "win_stay": win_stay()}
     return Study(
         name=name,
         figure="none: the paper leaves it open",
         measure=measure,
-        tests=lambda training: (
-            *tested_on(training.learner, tested),
-            Test("without_reward", without_reward(training.learner), trained_on),
-        ),
+        tests=tests,
         references=tuple(
             Test(f"{reference}/{key}", learner, where)
             for reference, learner in references.items()
             for key, where in tested.items()
         ),
         scales={
-            "quick": Scale(quick, (0,), 100, test_length),
-            "standard": standard,
-            "paper": dataclasses.replace(
-                standard, trainings=trainings(trained_on, loops["paper"], variants)
-            ),
+            "quick": Scale(quick, seeds[:1], 100, test_length),
+            "standard": Scale(standard, seeds, test_lifetimes, test_length),
+            "paper": Scale(paper, seeds, test_lifetimes, test_length),
         },
     )
 
 
+# Bandits. No episode ends in a bandit: the flag is always zero there.
+
 PULLS = 100
+TWO_ARMS = independent_arms(2)
+ON_BANDITS = tuple(name for name in VARIANTS if name != "no_end_flag")
+
+
+def on_bandits(loop: Outer) -> tuple[Training, ...]:
+    """All variants, and the default with a population that counts pairs and not members: the
+    paper's 512 in its printed code."""
+    pairs = dataclasses.replace(
+        loop, es=dataclasses.replace(loop.es, population=2 * loop.es.population)
+    )
+    return (
+        *trainings(TWO_ARMS, loop, *ON_BANDITS),
+        Training("pairs", VARIANTS["default"], TWO_ARMS, pairs),
+    )
+
+
+def regret(lifetime: Lifetime) -> jax.Array:
+    """Regret of every pull, [L]."""
+    return regret_per_pull(lifetime.task, lifetime.action)
+
+
 BANDIT_ABLATIONS = ablation(
     "ablations_bandits",
-    independent_arms(2),
     {f"{arms}": independent_arms(arms) for arms in (2, 8, 12)},
-    {
-        "quick": outer(64, 40, PULLS, lifetimes=8),
-        "standard": outer(128, 1000, PULLS, lifetimes=16, learning_rate=0.05),
-        "paper": outer(1024, 4000, PULLS, lifetimes=100, sigma=0.2, learning_rate=0.2),
-    },
+    quick=trainings(TWO_ARMS, of_pulls(64, 40, 8), "default", "sum"),
+    standard=on_bandits(of_pulls(128, 600, 4, learning_rate=0.05)),
+    paper=on_bandits(outer(1024, 4000, PULLS, lifetimes=100, sigma=0.2, learning_rate=0.2)),
     test_length=PULLS,
     test_lifetimes=500,
-    # No episode ends in a bandit: the flag is always zero there.
-    variants=tuple(name for name in VARIANTS if name != "no_end_flag"),
-    measure=lambda lifetime: regret_per_pull(lifetime.task, lifetime.action),
+    measure=regret,
 )
+
+# Linear bandits.
+
+LED_OVER, LINEAR = linear_bandit(1, 2), linear_bandit(4, 4)
+ON_LINEAR = (
+    "default",
+    "sum",
+    "exchange_tick",
+    "random_states",
+    "one_tick",
+    "four_ticks",
+    "layers_2",
+    "layers_3",
+)
+
+
+def on_linear(one: Outer, four: Outer) -> tuple[Training, ...]:
+    """All variants, over one input and two arms."""
+    before = tuple(
+        dataclasses.replace(training, name=f"{training.name}-1", tested=False)
+        for training in trainings(LED_OVER, one, *ON_LINEAR)
+    )
+    return before + trainings(LINEAR, four, *ON_LINEAR, start="1")
+
 
 LINEAR_ABLATIONS = ablation(
     "ablations_linear",
-    linear_bandit(4, 4),
     {f"{inputs}": linear_bandit(inputs, 4) for inputs in (4, 16)},
-    {
-        "quick": outer(64, 40, 50, lifetimes=4),
-        "standard": outer(128, 400, 150, lifetimes=8),
-        "paper": outer(1024, 4000, 500, lifetimes=10),
-    },
+    quick=trainings(LINEAR, outer(64, 40, 50, lifetimes=4), "default", "sum"),
+    standard=on_linear(
+        outer(128, 300, 100, lifetimes=8, shaping="differences"),
+        outer(64, 1500, 150, lifetimes=1, shaping="differences"),
+    ),
+    paper=trainings(LINEAR, PAPER, *ON_LINEAR),
     test_length=500,
     test_lifetimes=200,
-    variants=("default", "sum", "exchange_tick", "random_states", "one_tick", "layers_2"),
 )
 
-SIGNED = reward_sign(cartpole("balance"))
+# CartPole.
+
+ON_POLE = (
+    "default",
+    "sum",
+    "exchange_tick",
+    "random_states",
+    "forget_bias_0",
+    "forget_bias_3",
+    "no_end_flag",
+    *BROKEN,
+)
+
+
+def on_pole(loop: Outer) -> tuple[Training, ...]:
+    """Variants, and one that never sees how an episode ends; compare it with `no_end_flag`."""
+    at_once = Training("reset_at_once", VARIANTS["no_end_flag"], reset_at_once(POLE), loop)
+    return (*trainings(POLE, loop, *ON_POLE), at_once)
+
+
 CARTPOLE_ABLATIONS = ablation(
     "ablations_cartpole",
-    SIGNED,
-    {"original": SIGNED, "permuted": permuted(SIGNED)},
-    {
-        "quick": outer(32, 10, 250, lifetimes=1, sigma=0.05, learning_rate=0.02),
-        "standard": outer(128, 600, 500, lifetimes=2, sigma=0.05, learning_rate=0.02),
-        "paper": outer(1024, 20_000, 500, lifetimes=10, sigma=0.035, learning_rate=0.01),
-    },
+    {"original": POLE, "permuted": POLE_PERMUTED},
+    quick=trainings(
+        POLE, outer(32, 10, 250, lifetimes=1, sigma=0.05, learning_rate=0.02), "default", "sum"
+    ),
+    standard=on_pole(of_pole(1000)),
+    paper=on_pole(PAPER),
     test_length=500,
     test_lifetimes=200,
-    variants=("default", "no_end_flag", "sum", "exchange_tick", "random_states", "forget_bias_3"),
+)
+
+# The biased bandit, for what a broken symmetry buys and costs.
+
+ORDER = biased()
+ORDER_ABLATIONS = ablation(
+    "ablations_order",
+    {"original": ORDER, "swapped": biased(swapped=True)},
+    quick=trainings(ORDER, of_pulls(64, 60, 8), "default", "embedded"),
+    standard=trainings(ORDER, of_pulls(128, 200, 8, learning_rate=0.05), "default", *BROKEN),
+    paper=trainings(ORDER, of_pulls(1024, 4000, 100), "default", *BROKEN),
+    test_length=PULLS,
+    test_lifetimes=1000,
+    measure=regret,
 )

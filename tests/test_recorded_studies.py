@@ -55,7 +55,7 @@ def test_recorded_settings_stand_beside_the_papers(bandits):
     recorded, paper = bandits.beside_paper("symla-easy").values()
     assert recorded == bandits.settings("symla-easy") and recorded.keys() == paper.keys()
     population = "population (members, two to a pair)"
-    assert (recorded[population], paper[population]) == ("128", "512")
+    assert (recorded[population], paper[population]) == ("128", "1024")
     assert paper["outer steps"] == "4000"
 
 

@@ -327,7 +327,8 @@ def end_labels(axes: Axes, size: Positive = 9.5) -> None:
         axes.transData.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines
     ]
     low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
-    heights = spread(np.clip([y for _, y in ends], low, high), 1.25 * size * axes.figure.dpi / 72)
+    gap = 1.25 * size * axes.figure.dpi / 72
+    heights = spread(np.clip([y for _, y in ends], low, high), gap, least=low)
     to_fraction = axes.transAxes.inverted()
     for line, (x, _), y in zip(lines, ends, heights):
         right, height = to_fraction.transform((x, y))
@@ -344,15 +345,17 @@ def end_labels(axes: Axes, size: Positive = 9.5) -> None:
         )
 
 
-def spread(places: Sequence[float], gap: NotNegative) -> np.ndarray:
+def spread(places: Sequence[float], gap: NotNegative, least: float | None = None) -> np.ndarray:
     """Moves places apart until neighbours are at least `gap` apart, as little as it takes.
 
     Args:
         places: on a line, in any order.
         gap: wanted.
+        least: where the lowest may lie; None: anywhere.
 
     Returns:
-        The new places, in the same order. Their mean stays within each group that was moved.
+        The new places, in the same order. Their mean stays within each group that was moved, but
+        where one would lie below `least`.
     """
     order = np.argsort(places, kind="stable")
     groups: list[tuple[float, int]] = []  # each: its centre, how many it holds
@@ -364,6 +367,8 @@ def spread(places: Sequence[float], gap: NotNegative) -> np.ndarray:
                 break
             groups[-2:] = [((c_0 * n_0 + c_1 * n_1) / (n_0 + n_1), n_0 + n_1)]
     moved = np.concatenate([c + gap * (np.arange(n) - (n - 1) / 2) for c, n in groups])
+    if least is not None:
+        moved = np.maximum(moved, least + gap * np.arange(len(moved)))
     result = np.empty(len(moved))
     result[order] = moved
     return result

@@ -93,6 +93,7 @@ def test_places_are_spread_as_little_as_it_takes():
     np.testing.assert_allclose(
         figures.spread([6.0, 4.0, 4.5, 20.0], gap=2), [mean + 2, mean - 2, mean, 20]
     )
+    np.testing.assert_allclose(figures.spread([1.0, 0.5, 9.0], gap=2, least=0), [2, 0, 9])
 
 
 def test_lines_are_named_where_they_end_and_names_do_not_overlap():

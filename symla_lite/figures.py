@@ -133,6 +133,26 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawing
 
 
+def contrast(colour: str) -> float:
+    """The ratio of the luminances of a figure's ground and of a colour on it (WCAG 2)."""
+
+    def luminance(colour: str) -> float:
+        rgb = np.array(mpl.colors.to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    light, dark = sorted([luminance(colour), luminance(PAPER)], reverse=True)
+    return float((light + 0.05) / (dark + 0.05))
+
+
+def legible(colour: str) -> str:
+    """A line's colour for letters: mixed with as much ink as a contrast of 4.5 takes, which WCAG 2
+    asks for text of this size."""
+    line, ink = (np.array(mpl.colors.to_rgb(x)) for x in (colour, INK))
+    mixed = (mpl.colors.to_hex(line + (ink - line) * share) for share in np.linspace(0, 1, 21))
+    return next(x for x in mixed if contrast(x) >= 4.5)
+
+
 def label(name: str) -> str:
     """What a learner is called in figures. Raises `ValueError` for an unknown name."""
     return LABELS[name]
@@ -311,7 +331,8 @@ def full_name(name: str) -> str:
 
 
 def end_labels(axes: Axes, size: Positive = 9.5) -> None:
-    """Writes each line's label at its right end, in its colour; call it when limits are final.
+    """Writes each line's label at its right end, in its colour (`legible`); call it when limits are
+    final.
 
     Labels that would overlap are pushed apart.
 
@@ -338,7 +359,7 @@ def end_labels(axes: Axes, size: Positive = 9.5) -> None:
             xycoords="axes fraction",
             xytext=(5, 0),
             textcoords="offset points",
-            color=line.get_color(),
+            color=legible(mpl.colors.to_hex(line.get_color())),
             size=size,
             va="center",
             annotation_clip=False,
@@ -657,7 +678,7 @@ def learning_curves(
             0.97,
             0.05 + 0.1 * line,
             word,
-            color=colour,
+            color=legible(colour),
             size=9,
             ha="right",
             transform=first.transAxes,

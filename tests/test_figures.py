@@ -45,6 +45,24 @@ def test_every_learner_has_a_colour_of_its_own_that_shows_on_the_figures_ground(
         assert contrast(figures.COLOURS[name], figures.PAPER) > 3, name
 
 
+def test_names_at_the_ends_of_lines_can_be_read_and_keep_the_hue():
+    for name, colour in figures.COLOURS.items():
+        letters = figures.legible(colour)
+        assert contrast(letters, figures.PAPER) >= 4.5, name
+        assert figures.contrast(letters) == pytest.approx(contrast(letters, figures.PAPER))
+        (hue, *_), (same, *_) = (
+            matplotlib.colors.rgb_to_hsv(matplotlib.colors.to_rgb(x)) for x in (colour, letters)
+        )
+        assert abs(hue - same) < 0.02, name
+    assert figures.legible(figures.COLOURS["symla"]) == figures.COLOURS["symla"].lower()
+    fig, axes = plt.subplots()
+    axes.plot([0, 1], color=figures.COLOURS["reinforce"], label="REINFORCE")
+    figures.end_labels(axes)
+    (text,) = axes.texts
+    assert text.get_color() == figures.legible(figures.COLOURS["reinforce"])
+    plt.close(fig)
+
+
 @pytest.mark.parametrize("ask", [figures.COLOURS.__getitem__, figures.label])
 def test_an_unknown_learner_is_refused(ask):
     with pytest.raises(ValueError, match="no learner 'symlaa' in the figures: take one of symla"):

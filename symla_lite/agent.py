@@ -10,8 +10,12 @@ answers with an action, one step at a time::
     ...
     action = agent.act(observation, reward, end)           # what that action led to
 
-It does not learn by gradients, and nothing has to be tuned: whatever it learns, it learns in h, as
-its theta has it. `play` runs it in any environment of gymnasium.
+Nothing is tuned and theta does not change: whatever it learns within a lifetime, it learns in h.
+`play` runs it in any environment of gymnasium.
+
+A learner of this book expects inputs of order one. What an environment says may be of any size, and
+nobody knows beforehand of which; so an agent standardises what it sees while it sees it
+(`standardising`).
 """
 
 import dataclasses
@@ -27,7 +31,7 @@ import numpy as np
 
 from symla_lite import studies
 from symla_lite.baselines import actor_critic, random_policy, win_stay
-from symla_lite.checks import Key, Name, Seed, Tree
+from symla_lite.checks import Key, Name, Seed
 from symla_lite.controls import without_reward
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 from symla_lite.studies import Study, Training, records, results
@@ -47,9 +51,6 @@ REFERENCES: dict[str, Callable[[], Learner]] = {
     "actor-critic": actor_critic,
 }
 """Agents that need no record."""
-
-FARTHEST = 5.0
-"""Standard deviations beyond which a standardised observation is cut off."""
 
 
 class Record(NamedTuple):
@@ -121,31 +122,78 @@ class Running(NamedTuple):
     squares: jax.Array
     """The sum of squared deviations from the mean, [...]."""
 
-    @property
+    def and_then(self, x: jax.Array) -> "Running":
+        """What is known after x [...] came, too."""
+        n = self.n + 1
+        deviation = x - self.mean
+        mean = self.mean + deviation / n
+        return Running(n, mean, self.squares + deviation * (x - mean))
+
     def variance(self) -> jax.Array:
-        """Of what came, not of what it was drawn from: the sum is divided by n, [...]."""
+        """Of what came: the sum of squares divided by n, [...]."""
         return self.squares / jnp.maximum(self.n, 1)
 
-
-def nothing_yet(like: Annotated[jax.Array, "..."]) -> Running:
-    """Before anything came of this shape [...]."""
-    return Running(jnp.zeros(()), jnp.zeros_like(like), jnp.zeros_like(like))
-
-
-def and_then(before: Running, x: jax.Array) -> Running:
-    """What is known after x [...] came, too."""
-    n = before.n + 1
-    deviation = x - before.mean
-    mean = before.mean + deviation / n
-    return Running(n, mean, before.squares + deviation * (x - mean))
+    def mean_square(self) -> jax.Array:
+        """[...]."""
+        return self.mean**2 + self.variance()
 
 
-def standardised(known: Running, x: jax.Array) -> jax.Array:
-    """x [...] with the mean and variance of what came so far brought to 0 and 1, and cut off at
-    ±`FARTHEST`. An entry that never changed is 0."""
-    spread = jnp.sqrt(known.variance)
-    z = jnp.where(spread > 0, (x - known.mean) / jnp.where(spread > 0, spread, 1.0), 0.0)
-    return jnp.clip(z, -FARTHEST, FARTHEST)
+FARTHEST = 5.0
+"""Standard deviations beyond which a standardised observation is cut off."""
+
+
+def divided(x: jax.Array, size: jax.Array) -> jax.Array:
+    """x / size [...], and 0 where the size is."""
+    return jnp.where(size > 0, x / jnp.where(size > 0, size, 1.0), 0.0)
+
+
+def standardising(learner: Learner) -> Learner:
+    """The same learner, which sees each entry of its observation with the mean and the variance of
+    all that came so far brought to 0 and 1, and cut off at ±`FARTHEST`.
+
+    The present observation counts, so the first one is all zeros, and an entry that never changed
+    is 0. Its state is `(h, Running)`.
+    """
+
+    def init_state(theta, key, sizes):
+        nothing = jnp.zeros(sizes.observation)
+        return learner.init_state(theta, key, sizes), Running(jnp.zeros(()), nothing, nothing)
+
+    def step(theta, state, x):
+        h, seen = state
+        seen = seen.and_then(x.o)
+        z = divided(x.o - seen.mean, jnp.sqrt(seen.variance()))
+        logits, h = learner.step(theta, h, x._replace(o=jnp.clip(z, -FARTHEST, FARTHEST)))
+        return logits, (h, seen)
+
+    name = f"{learner.name}, standardising"
+    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
+
+
+def scaling_rewards(learner: Learner) -> Learner:
+    """The same learner, which receives each reward divided by the root of the mean square of all
+    rewards so far: zero stays zero, and no sign changes.
+
+    Where nothing was done, before the first action and after the end of an episode, nothing was
+    earned, and nothing counts. Its state is `(h, Running, acted)`.
+    """
+
+    def init_state(theta, key, sizes):
+        zero = jnp.zeros(())
+        return learner.init_state(theta, key, sizes), Running(zero, zero, zero), zero
+
+    def step(theta, state, x):
+        h, paid, acted = state
+        paid = jax.tree.map(lambda new, old: jnp.where(acted > 0, new, old), paid.and_then(x.r), paid)
+        r = divided(x.r, jnp.sqrt(paid.mean_square()))
+        logits, h = learner.step(theta, h, x._replace(r=r))
+        return logits, (h, paid, 1.0 - x.end)
+
+    name = f"{learner.name}, scaling rewards"
+    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
+
+
+# The agent.
 
 
 class Memory(NamedTuple):
@@ -155,100 +203,86 @@ class Memory(NamedTuple):
     """The learner's state."""
     a: jax.Array
     """The last action, one-hot, [B]; zeros before the first."""
-    end: jax.Array
-    """1.0 where the last observation was a terminal one, []. The reward beside the next one is
-    none."""
-    seen: Running
-    """Of the observations, [A]."""
-    paid: Running
-    """Of the rewards, []."""
+    acted: jax.Array
+    """1.0 where that action was taken, 0.0 before the first step and where an episode was over,
+    []."""
     key: Key
     """Of the actions to come."""
 
 
-# Compiled once for each learner and each pair of sizes.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _act(
-    learner: Learner, standardise: bool, scale_rewards: bool, theta: Theta, memory: Memory, o, r, end
+def begin(learner: Learner, theta: Theta, key: Key, sizes: Sizes) -> Memory:
+    """The memory of a new lifetime.
+
+    Args:
+        learner: whose.
+        theta: its meta-parameters.
+        key: of the initial state and of all actions.
+        sizes: A and B.
+    """
+    key_state, key = jax.random.split(key)
+    h = learner.init_state(theta, key_state, sizes)
+    return Memory(h, jnp.zeros(sizes.action), jnp.zeros(()), key)
+
+
+def _respond(
+    learner: Learner, theta: Theta, memory: Memory, o: jax.Array, r: jax.Array, end: jax.Array
 ) -> tuple[jax.Array, jax.Array, Memory]:
-    """Action [], logits [B] and what is remembered after one step."""
-    seen = and_then(memory.seen, o)
-    o = standardised(seen, o) if standardise else o
-    acted = (memory.end == 0) & jnp.any(memory.a > 0)
-    r = jnp.where(acted, r, 0.0)
-    paid = jax.tree.map(
-        lambda new, old: jnp.where(acted, new, old), and_then(memory.paid, r), memory.paid
-    )
-    if scale_rewards:
-        size = jnp.sqrt(paid.mean**2 + paid.variance)  # the root of the mean square
-        r = jnp.where(size > 0, r / jnp.where(size > 0, size, 1.0), 0.0)
+    """Action [], logits [B] and the memory after one step."""
+    r = jnp.where(memory.acted > 0, r, 0.0)
     logits, h = learner.step(theta, memory.h, Input(o, r, memory.a, end))
     key, key_action = jax.random.split(memory.key)
     action = jax.random.categorical(key_action, logits)
-    a = jax.nn.one_hot(action, logits.size)
-    return action, logits, Memory(h, a, end, seen, paid, key)
+    return action, logits, Memory(h, jax.nn.one_hot(action, logits.size), 1.0 - end, key)
+
+
+# Compiled once for each learner and each pair of sizes.
+_step = jax.jit(_respond, static_argnums=0)
+_steps = jax.jit(jax.vmap(_respond, in_axes=(None, None, 0, 0, 0, 0)), static_argnums=0)
 
 
 @dataclasses.dataclass(eq=False)
 class Agent:
-    """A learner that acts step by step, in whatever loop it is put.
-
-    Observations can be standardised while they come in, each entry by the mean and the variance of
-    all that came so far in this lifetime, the present one among them (`standardised`). So the first
-    observation is all zeros. A theta that was meta-trained on inputs of order one needs that where
-    an environment's are not; an agent whose inputs are of order one already, or which has to know
-    them as they are from the first step on, does better without.
-
-    Rewards can be divided by the root of the mean of their squares so far: zero stays zero, and no
-    sign changes.
+    """A learner with its theta, which acts step by step in whatever loop it is put.
 
     Raises:
         ValueError: an argument that does not suit.
     """
 
     learner: Learner
-    theta: Tree | None = None
-    """Its meta-parameters. None, for learners that need no meta-training, takes those that the
-    learner begins with."""
-    standardise: bool = True
-    """Whether observations are standardised."""
-    scale_rewards: bool = False
-    """Whether rewards are scaled."""
+    theta: Theta
 
     def __post_init__(self):
         self.memory: Memory | None = None
-        self.logits: np.ndarray | None = None
+        """What it remembers; None before the first `reset`."""
+        self.logits: jax.Array | None = None
         """Of the last step, [B]."""
 
     @classmethod
-    def load(cls, name: str, **options: bool) -> "Agent":
+    def load(cls, name: str, standardise: bool = True, scale_rewards: bool = False) -> "Agent":
         """An agent by its name: a short one (`ALIASES`), a reference (`REFERENCES`) or that of any
         record; `names` lists them all.
 
         Args:
             name: of the agent.
-            options: `standardise` and `scale_rewards`.
+            standardise: whether it standardises what it sees (`standardising`). Switch it off where
+                observations are of order one already.
+            scale_rewards: whether it scales what it is paid (`scaling_rewards`).
 
         Raises:
             ValueError: there is none of that name.
             FileTrouble: its record is damaged.
         """
-        if name in REFERENCES:
-            return cls(REFERENCES[name](), **options)
-        found = record(name)
-        theta = records.theta_of(records.read(found.path)[0], found.training)
-        return cls(found.training.learner, theta, **options)
+        return load(name, standardise, scale_rewards)
 
     def without_reward(self) -> "Agent":
         """The same agent with its reward input held at zero. What it earns it has not learned from
         reward (`controls`)."""
-        return dataclasses.replace(self, learner=without_reward(self.learner))
+        return Agent(without_reward(self.learner), self.theta)
 
     def reset(self, sizes: Sizes, seed: Seed = 0) -> None:
         """Begins a new lifetime. All that was learned before is forgotten.
 
-        Between the episodes of a lifetime there is nothing to be reset: `act` is told of their
-        ends.
+        Between the episodes of a lifetime there is nothing to be reset: `act` hears of their ends.
 
         Args:
             sizes: the length of an observation and the number of actions.
@@ -257,16 +291,9 @@ class Agent:
         Raises:
             ValueError: theta does not fit the sizes.
         """
-        key_theta, key_state, key = jax.random.split(jax.random.key(seed), 3)
-        theta = self.theta
-        if theta is None:
-            theta = self.learner.init_theta(key_theta, sizes)
-        h = self.learner.init_state(theta, key_state, sizes)
-        self.prepared = self.learner.prepare(jax.tree.map(jnp.asarray, theta))
-        zero = jnp.zeros(())
-        seen, paid = nothing_yet(jnp.zeros(sizes.observation)), nothing_yet(zero)
-        self.memory = Memory(h, jnp.zeros(sizes.action), zero, seen, paid, key)
-        self.logits = None
+        self.memory = begin(self.learner, self.theta, jax.random.key(seed), sizes)
+        self.prepared = self.learner.prepare(self.theta)
+        self.sizes, self.logits = sizes, None
 
     def act(
         self, observation: Annotated[np.ndarray, "A"], reward: float = 0.0, end: bool = False
@@ -275,7 +302,7 @@ class Agent:
 
         An episode's last observation is given together with its reward and `end=True`. The action
         that is returned for it is not to be taken; the next call begins the next episode, with its
-        first observation and no reward.
+        first observation.
 
         Args:
             observation: o_t, [A].
@@ -294,14 +321,28 @@ class Agent:
                 "This agent has not begun a lifetime: give reset() the sizes of the environment "
                 "first, as in agent.reset(Sizes(observation=4, action=2))."
             )
-        wanted = self.memory.seen.mean.shape
-        if observation.shape != wanted:
+        if len(observation) != self.sizes.observation:
             raise ValueError(
-                f"observation has {observation.size} entries, and this lifetime was begun for "
-                f"{wanted[0]}: give as many, or begin another one with reset()."
+                f"observation has {len(observation)} entries, and this lifetime was begun for "
+                f"{self.sizes.observation}: give as many, or begin another one with reset()."
             )
-        o, r, ended = (jnp.asarray(x, float) for x in (observation, reward, end))
-        options = self.learner, self.standardise, self.scale_rewards
-        action, logits, self.memory = _act(*options, self.prepared, self.memory, o, r, ended)
-        self.logits = np.asarray(logits)
+        o, r, ended = np.float32(observation), np.float32(reward), np.float32(end)
+        action, self.logits, self.memory = _step(
+            self.learner, self.prepared, self.memory, o, r, ended
+        )
         return int(action)
+
+
+def load(name: Name, standardise: bool = True, scale_rewards: bool = False) -> Agent:
+    """`Agent.load`."""
+    if name in REFERENCES:
+        learner = REFERENCES[name]()
+        # Theirs are constants, the same for all sizes.
+        theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
+    else:
+        found = record(name)
+        learner = found.training.learner
+        theta = records.theta_of(records.read(found.path)[0], found.training)
+    learner = standardising(learner) if standardise else learner
+    learner = scaling_rewards(learner) if scale_rewards else learner
+    return Agent(learner, jax.tree.map(jnp.asarray, theta))

@@ -5,15 +5,18 @@ for. What suits: observations that are a vector, a number of a state, or several
 finite number of actions.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from symla_lite import figures
-from symla_lite.agent import Agent
+from symla_lite.agent import Agent, begin
+from symla_lite.agent import _steps as steps_of
 from symla_lite.checks import Count, Name, Seed
 from symla_lite.learner import Sizes
 from symla_lite.meta_testing import Estimate, estimate
@@ -26,18 +29,19 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Played(NamedTuple):
-    """What a lifetime in an environment of gymnasium came to."""
+    """Lifetimes in an environment of gymnasium, step by step as `lifetime.Lifetime` has them."""
 
     reward: np.ndarray
-    """What each step paid, [steps]."""
+    """r_t, what the action led to, [lifetimes, steps]."""
     end: np.ndarray
-    """Whether the step ended an episode, [steps]."""
+    """Whether o_t ended an episode: the action there is not taken, the next step begins a new
+    episode, and its reward is 0, [lifetimes, steps]."""
 
-    @property
-    def returns(self) -> np.ndarray:
-        """The sum of the rewards of every episode that came to its end, [episodes]."""
-        ends = np.flatnonzero(self.end)
-        return np.diff(np.concatenate([[0.0], np.cumsum(self.reward)[ends]]))
+    def returns(self) -> list[np.ndarray]:
+        """The sum of the rewards of every episode that came to its end, [episodes] of each
+        lifetime."""
+        sums = np.cumsum(self.reward, axis=1)
+        return [np.diff(row[end], prepend=0.0) for row, end in zip(sums, self.end)]
 
 
 def suited(environment: Any) -> Any:
@@ -117,58 +121,72 @@ def sizes_of(environment: Any) -> Sizes:
     return Sizes(environment.observation_space.shape[0], int(environment.action_space.n))
 
 
-def play(environment: Any, agent: Agent, steps: Count = 2000, seed: Seed = 0) -> Played:
-    """One lifetime of an agent in an environment of gymnasium.
+def play(
+    environment: Any,
+    agent: Agent,
+    steps: Count = 1000,
+    lifetimes: Count = 1,
+    seed: Seed = 0,
+) -> Played:
+    """Lifetimes of an agent in an environment of gymnasium.
 
-    At the end of an episode the agent sees the terminal observation with its reward, and what it
-    answers is not taken; then the environment is reset. That costs no step of the environment.
+    At the end of an episode the agent sees the terminal observation with its reward; the step after
+    that resets, as in `lifetime.live` and in gymnasium's vectors of environments (its mode
+    NEXT_STEP).
 
     Args:
         environment: one that `gymnasium.make` returned, or its ID.
-        agent: it begins a new lifetime.
-        steps: of the environment, episodes together.
+        agent: each lifetime is a new one, and its own `memory` stays as it is.
+        steps: L, in a lifetime, episodes and resets together.
+        lifetimes: side by side, each in its own copy of the environment.
         seed: decides everything random, in the environment and in the agent.
 
-    Returns:
-        The rewards [steps], and where episodes ended.
-
     Raises:
-        ValueError: the environment does not suit (see `suited`), or the agent's theta does not fit
-            its sizes.
+        ValueError: the environment does not suit (see `suited`), the agent's theta does not fit its
+            sizes, or an observation is not finite.
     """
     environment = suited(environment)
-    agent.reset(sizes_of(environment), seed)
-    rewards, ends = np.zeros(steps), np.zeros(steps, bool)
-    o, _ = environment.reset(seed=seed)
-    environment.action_space.seed(seed)
-    reward, end = 0.0, False
-    for t in range(steps):
-        action = environment.action_space.start + agent.act(o, reward, end)
-        o, reward, terminated, truncated, _ = environment.step(action)
-        reward, end = float(reward), bool(terminated or truncated)
-        rewards[t], ends[t] = reward, end
-        if end:
-            agent.act(o, reward, end)
-            o, _ = environment.reset()
-            reward, end = 0.0, False
-    return Played(rewards, ends)
+    from gymnasium.vector import SyncVectorEnv
+
+    together = SyncVectorEnv([lambda: copy.deepcopy(environment)] * lifetimes)
+    keys = jax.random.split(jax.random.key(seed), lifetimes)
+    sizes = sizes_of(environment)
+    memory = jax.vmap(lambda key: begin(agent.learner, agent.theta, key, sizes))(keys)
+    theta = agent.learner.prepare(agent.theta)
+
+    o, _ = together.reset(seed=seed)
+    r = end = np.zeros(lifetimes, np.float32)
+    rewards, ends = [], []
+    for _ in range(steps):
+        if not np.isfinite(o).all():
+            raise ValueError(
+                f"An observation of environment={name_of(environment)!r} holds NaN or infinity: "
+                "take an environment whose observations are finite."
+            )
+        actions, _, memory = steps_of(agent.learner, theta, memory, np.float32(o), r, end)
+        ends.append(end)
+        o, r, terminated, truncated, _ = together.step(np.asarray(actions) + environment.action_space.start)
+        r, end = np.float32(r), np.float32(terminated | truncated)
+        rewards.append(r)
+    together.close()
+    return Played(np.stack(rewards, axis=1), np.stack(ends, axis=1) > 0)
 
 
 def compare(
     environment: Any,
     agents: Mapping[str, Agent],
-    steps: Count = 2000,
-    lifetimes: Count = 10,
+    steps: Count = 1000,
+    lifetimes: Count = 20,
     seed: Seed = 0,
 ) -> dict[str, np.ndarray]:
-    """Several agents, each in as many lifetimes, with the same seeds.
+    """Several agents in the same environment, with the same seed.
 
     Args:
         environment: one that `gymnasium.make` returned, or its ID.
         agents: by name.
-        steps: of the environment, in a lifetime.
+        steps: L, in a lifetime.
         lifetimes: of each agent.
-        seed: of the first lifetime; each further one takes the next.
+        seed: decides everything random.
 
     Returns:
         The rewards of each agent, [lifetimes, steps].
@@ -176,11 +194,8 @@ def compare(
     Raises:
         ValueError: see `play`.
     """
-    environment = suited(environment)
     return {
-        name: np.stack(
-            [play(environment, agent, steps, seed + i).reward for i in range(lifetimes)]
-        )
+        name: play(environment, agent, steps, lifetimes, seed).reward
         for name, agent in agents.items()
     }
 

@@ -112,8 +112,8 @@ def record(name: Name) -> Record:
 
 
 class Running(NamedTuple):
-    """Mean and variance of all that came so far, without keeping any of it: Welford (1962), "Note on
-    a method for calculating corrected sums of squares and products", Technometrics 4."""
+    """Mean and variance of all that came so far, without keeping any of it: Welford (1962), "Note
+    on a method for calculating corrected sums of squares and products", Technometrics 4."""
 
     n: jax.Array
     """How many came, []."""
@@ -184,7 +184,9 @@ def scaling_rewards(learner: Learner) -> Learner:
 
     def step(theta, state, x):
         h, paid, acted = state
-        paid = jax.tree.map(lambda new, old: jnp.where(acted > 0, new, old), paid.and_then(x.r), paid)
+        paid = jax.tree.map(
+            lambda new, old: jnp.where(acted > 0, new, old), paid.and_then(x.r), paid
+        )
         r = divided(x.r, jnp.sqrt(paid.mean_square()))
         logits, h = learner.step(theta, h, x._replace(r=r))
         return logits, (h, paid, 1.0 - x.end)
@@ -224,10 +226,27 @@ def begin(learner: Learner, theta: Theta, key: Key, sizes: Sizes) -> Memory:
     return Memory(h, jnp.zeros(sizes.action), jnp.zeros(()), key)
 
 
-def _respond(
-    learner: Learner, theta: Theta, memory: Memory, o: jax.Array, r: jax.Array, end: jax.Array
+def act(
+    learner: Learner,
+    theta: Theta,
+    memory: Memory,
+    o: Annotated[jax.Array, "A"],
+    r: Annotated[jax.Array, ""],
+    end: Annotated[jax.Array, ""],
 ) -> tuple[jax.Array, jax.Array, Memory]:
-    """Action [], logits [B] and the memory after one step."""
+    """One step of an agent, as a pure function.
+
+    Args:
+        learner: whose.
+        theta: its meta-parameters, also as `prepare` returned them.
+        memory: before the step.
+        o: the observation, [A].
+        r: the reward, [].
+        end: 1.0 where the observation is the last of an episode, [].
+
+    Returns:
+        Action [], logits [B] and the memory after the step.
+    """
     r = jnp.where(memory.acted > 0, r, 0.0)
     logits, h = learner.step(theta, memory.h, Input(o, r, memory.a, end))
     key, key_action = jax.random.split(memory.key)
@@ -235,9 +254,12 @@ def _respond(
     return action, logits, Memory(h, jax.nn.one_hot(action, logits.size), 1.0 - end, key)
 
 
-# Compiled once for each learner and each pair of sizes.
-_step = jax.jit(_respond, static_argnums=0)
-_steps = jax.jit(jax.vmap(_respond, in_axes=(None, None, 0, 0, 0, 0)), static_argnums=0)
+@functools.cache
+def compiled(learner: Learner, many: bool = False) -> Callable:
+    """`act` of a learner, or of many lifetimes side by side, compiled once for each pair of
+    sizes."""
+    step = functools.partial(act, learner)
+    return jax.jit(jax.vmap(step, in_axes=(None, 0, 0, 0, 0)) if many else step)
 
 
 @dataclasses.dataclass(eq=False)
@@ -327,9 +349,8 @@ class Agent:
                 f"{self.sizes.observation}: give as many, or begin another one with reset()."
             )
         o, r, ended = np.float32(observation), np.float32(reward), np.float32(end)
-        action, self.logits, self.memory = _step(
-            self.learner, self.prepared, self.memory, o, r, ended
-        )
+        step = compiled(self.learner)
+        action, self.logits, self.memory = step(self.prepared, self.memory, o, r, ended)
         return int(action)
 
 

@@ -6,7 +6,9 @@ finite number of actions.
 """
 
 import copy
+import importlib.metadata
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -14,15 +16,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from symla_lite import figures
-from symla_lite.agent import Agent, begin
-from symla_lite.agent import _steps as steps_of
+from symla_lite import checkpoint, figures
+from symla_lite.agent import ALIASES, REFERENCES, Agent, begin, compiled
 from symla_lite.checks import Count, Name, Seed
+from symla_lite.figures import bracketed
 from symla_lite.learner import Sizes
 from symla_lite.meta_testing import Estimate, estimate
+from symla_lite.studies import records, results
 
-BLOCKS = 20
-"""Parts into which a lifetime is cut to be drawn."""
+PARTS = 20
+"""Into which a lifetime is cut to be drawn."""
+
+WITHOUT_REWARD = " without reward"
+"""Ends the name of an agent that is its own control."""
 
 BARS = "▁▂▃▄▅▆▇█"
 """A curve in one line of text is made of these."""
@@ -152,8 +158,9 @@ def play(
     keys = jax.random.split(jax.random.key(seed), lifetimes)
     sizes = sizes_of(environment)
     memory = jax.vmap(lambda key: begin(agent.learner, agent.theta, key, sizes))(keys)
-    theta = agent.learner.prepare(agent.theta)
+    theta, step = agent.learner.prepare(agent.theta), compiled(agent.learner, many=True)
 
+    start = environment.action_space.start
     o, _ = together.reset(seed=seed)
     r = end = np.zeros(lifetimes, np.float32)
     rewards, ends = [], []
@@ -163,9 +170,9 @@ def play(
                 f"An observation of environment={name_of(environment)!r} holds NaN or infinity: "
                 "take an environment whose observations are finite."
             )
-        actions, _, memory = steps_of(agent.learner, theta, memory, np.float32(o), r, end)
+        actions, _, memory = step(theta, memory, np.float32(o), r, end)
         ends.append(end)
-        o, r, terminated, truncated, _ = together.step(np.asarray(actions) + environment.action_space.start)
+        o, r, terminated, truncated, _ = together.step(np.asarray(actions) + start)
         r, end = np.float32(r), np.float32(terminated | truncated)
         rewards.append(r)
     together.close()
@@ -178,7 +185,7 @@ def compare(
     steps: Count = 1000,
     lifetimes: Count = 20,
     seed: Seed = 0,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Played]:
     """Several agents in the same environment, with the same seed.
 
     Args:
@@ -188,75 +195,126 @@ def compare(
         lifetimes: of each agent.
         seed: decides everything random.
 
-    Returns:
-        The rewards of each agent, [lifetimes, steps].
-
     Raises:
         ValueError: see `play`.
     """
+    environment = suited(environment)
     return {
-        name: play(environment, agent, steps, lifetimes, seed).reward
-        for name, agent in agents.items()
+        name: play(environment, agent, steps, lifetimes, seed) for name, agent in agents.items()
     }
 
 
-def with_controls(name: Name) -> dict[str, Agent]:
-    """An agent, the same without its reward, and a random one: what `compare` needs to say whether
-    the first one learns."""
+def beside(name: Name) -> dict[str, Agent]:
+    """An agent, the same without its reward, a random one and the hand-made rules, by name: what it
+    takes to see whether the first one learns, and what that is worth.
+
+    Raises:
+        ValueError: there is no agent of that name.
+        FileTrouble: its record is damaged.
+    """
     agent = Agent.load(name)
-    return {
-        name: agent,
-        f"{name} without reward": agent.without_reward(),
-        "random": Agent.load("random"),
-    }
+    references = {reference: Agent.load(reference) for reference in REFERENCES}
+    return {name: agent, name + WITHOUT_REWARD: agent.without_reward()} | references
 
 
-def last_fifth(rewards: Annotated[np.ndarray, "n T"]) -> Estimate:
-    """The mean reward of a step in the last fifth of the lifetimes [lifetimes, steps], with its 95%
-    interval over lifetimes."""
-    return estimate(rewards[:, -max(1, rewards.shape[1] // 5) :].mean(axis=1)[None])
+def last_fifth(reward: Annotated[np.ndarray, "n T"]) -> Estimate:
+    """The mean reward of a step in the last fifth of lifetimes [lifetimes, steps], with its 95%
+    interval over lifetimes; with no interval (NaN) where there is only one."""
+    each = reward[:, -max(1, reward.shape[1] // 5) :].mean(axis=1)
+    if len(each) == 1:
+        return Estimate(float(each[0]), np.nan, np.nan)
+    return estimate(each[None])
 
 
-def blocks(rewards: Annotated[np.ndarray, "n T"]) -> np.ndarray:
-    """The mean reward of a step in equal parts of the lifetimes [lifetimes, steps]: [lifetimes,
-    `BLOCKS`], or as many as there are steps."""
-    parts = np.array_split(rewards, min(BLOCKS, rewards.shape[1]), axis=1)
+def in_parts(reward: Annotated[np.ndarray, "n T"]) -> np.ndarray:
+    """The mean reward of a step in equal parts of lifetimes [lifetimes, steps]: [lifetimes,
+    `PARTS`], or as many parts as there are steps."""
+    parts = np.array_split(reward, min(PARTS, reward.shape[1]), axis=1)
     return np.stack([part.mean(axis=1) for part in parts], axis=1)
 
 
-def as_text(rewards: Mapping[str, Annotated[np.ndarray, "n T"]]) -> str:
-    """A curve in one line of text for each agent: reward of a step over the lifetime, all curves at
-    the same scale, and its mean in the last fifth with the 95% interval over lifetimes."""
-    curves = {name: blocks(values).mean(axis=0) for name, values in rewards.items()}
-    low = min(curve.min() for curve in curves.values())
-    high = max(curve.max() for curve in curves.values())
+def as_text(played: Mapping[str, Played]) -> str:
+    """A line for each agent: its curve, reward of a step from the start of a lifetime to its end,
+    and the mean in the last fifth with its 95% interval. All curves have the same scale."""
+    curves = {name: in_parts(one.reward).mean(axis=0) for name, one in played.items()}
+    low, high = (end(map(end, curves.values())) for end in (min, max))
     width = max(map(len, curves))
     lines = []
     for name, curve in curves.items():
-        heights = (curve - low) / (high - low) if high > low else np.zeros_like(curve)
-        bars = "".join(BARS[round(height * (len(BARS) - 1))] for height in heights)
-        end = last_fifth(rewards[name])
-        lines.append(f"{name:{width}}  {bars}  {figures.bracketed(end, 3)}")
+        heights = (curve - low) / ((high - low) or 1.0)
+        bars = "".join(BARS[round(float(height) * (len(BARS) - 1))] for height in heights)
+        lines.append(f"{name:{width}}  {bars}  {bracketed(last_fifth(played[name].reward), 3)}")
     return "\n".join(lines)
 
 
-def curves(rewards: Mapping[str, Annotated[np.ndarray, "n T"]], title: str) -> Figure:
-    """Reward of a step over the lifetime, mean and standard error over lifetimes.
+@figures.styled
+def curves(played: Mapping[str, Played], title: str) -> Figure:
+    """Reward of a step over the lifetime, the mean over lifetimes with its standard error.
 
     Args:
-        rewards: of each agent, [lifetimes, steps].
-        title: of the picture.
+        played: by name; a name followed by " without reward" is that agent's control, drawn dashed.
+        title: above the axes.
     """
-    figures.style()
     fig, axes = plt.subplots(figsize=(6.6, 3.4))
-    for name, values in rewards.items():
-        steps = values.shape[1]
-        parts = blocks(values)
-        at = (np.arange(parts.shape[1]) + 0.5) * steps / parts.shape[1]
-        mean = parts.mean(axis=0)
-        error = parts.std(axis=0, ddof=1) / np.sqrt(len(parts)) if len(parts) > 1 else 0 * mean
-        (line,) = axes.plot(at, mean, label=name)
-        axes.fill_between(at, mean - error, mean + error, color=line.get_color(), alpha=0.2, lw=0)
-    axes.set(title=title, xlabel="step of the environment", ylabel="reward of a step")
+    plt.close(fig)
+    for name, one in played.items():
+        agent, control, _ = name.partition(WITHOUT_REWARD)
+        other = figures.COLOURS["neutral" if agent in REFERENCES else "symla"]
+        colour = figures.COLOURS.get(agent, other)
+        parts = in_parts(one.reward)
+        mean, error = parts.mean(axis=0), parts.std(axis=0) / np.sqrt(len(parts))
+        steps = (np.arange(len(mean)) + 0.5) * one.reward.shape[1] / len(mean)
+        axes.plot(steps, mean, "--" if control else "-", color=colour, label=agent + control)
+        axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
+    axes.set(title=title, xlabel="step", ylabel="reward of a step")
+    axes.set_xlim(left=0)
     figures.end_labels(axes)
     return fig
+
+
+# What was found where.
+
+
+def record(
+    path: Path, environment: str, name: Name, seed: Seed, played: Mapping[str, Played]
+) -> None:
+    """Records what came of an agent and of those `beside` it.
+
+    Args:
+        path: the file.
+        environment: an ID of gymnasium.
+        name: of the agent.
+        seed: that `compare` was given.
+        played: what it returned; the number of steps is a multiple of 10.
+
+    Raises:
+        ValueError: another number of steps.
+        FileTrouble: the file cannot be written.
+    """
+    arrays = {}
+    for agent, one in played.items():
+        for what, array in records.summarise(one.reward).items():
+            arrays[f"{agent}/{what}"] = array
+        arrays[f"{agent}/returns"] = np.concatenate(one.returns()).astype(np.float32)
+    about = records.provenance() | {
+        "environment": environment,
+        "agent": name,
+        "record": ALIASES.get(name, name),
+        "seed": seed,
+    }
+    about["versions"]["gymnasium"] = importlib.metadata.version("gymnasium")
+    checkpoint.save(path, arrays, about)
+
+
+def recorded(name: Name) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]]:
+    """What `record` wrote of an agent into the records that come with the package, by the
+    environment's ID: `AGENT/blocks` [lifetimes, 10], the sums over ten equal parts of each
+    lifetime, `AGENT/mean` [steps] and `AGENT/returns` [episodes], and what is known about them.
+
+    Raises:
+        FileTrouble: one of them is damaged.
+    """
+    files = sorted((results.recorded() / "play").glob("*.safetensors"))
+    found = [checkpoint.load(file) for file in files]
+    of_record = ALIASES.get(name, name)
+    return {about["environment"]: (x, about) for x, about in found if about["record"] == of_record}

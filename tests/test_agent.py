@@ -10,13 +10,12 @@ import pytest
 from gymnasium import spaces
 
 from symla_lite import agent as agents
-from symla_lite import checkpoint, studies
+from symla_lite import checkpoint
 from symla_lite.agent import ALIASES, FARTHEST, REFERENCES, Agent, Running
 from symla_lite.environments import cartpole
 from symla_lite.learner import Input, Sizes
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
-from symla_lite.play import play, suited
 from symla_lite.studies import results
 from symla_lite.symla import symla
 from symla_lite.symmetry import random_theta, replay_logits

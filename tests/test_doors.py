@@ -91,7 +91,9 @@ SEED = Numbers(True, 3, (-1, 2**32))
 CHOICE = Numbers(True, 2, (1, 0, -1))
 
 NUMBERS = {
-    **dict.fromkeys("at_once cells chunk dimension each embedding episode inputs hidden".split(), COUNT),
+    **dict.fromkeys(
+        "at_once cells chunk dimension each embedding episode inputs hidden".split(), COUNT
+    ),
     **dict.fromkeys("horizon layers length lifetimes message outputs".split(), COUNT),
     **dict.fromkeys("pairs parts predictions pulls share size steps steps_per_call".split(), COUNT),
     **dict.fromkeys("test_length test_lifetimes ticks to units unroll whole window".split(), COUNT),

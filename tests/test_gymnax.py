@@ -73,7 +73,7 @@ def test_it_steps_as_gymnax_does_and_shows_the_terminal_observation_first(name, 
 
 
 def test_a_ball_that_falls_past_the_paddle_is_seen_on_the_ground():
-    """In a lifetime of Catch, every reward arrives beside an observation whose last row holds it."""
+    """In a lifetime of Catch, every reward arrives beside the observation that it is for."""
     environment = of_gymnax("Catch-bsuite")
     lived = live(random_policy(), environment, 100, {}, KEY)
     ended = np.flatnonzero(lived.end)

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
+from scipy import stats
 
 from symla_lite import play as playing
-from symla_lite.agent import ALIASES, REFERENCES, Agent, begin
+from symla_lite.agent import REFERENCES, Agent, begin
 from symla_lite.play import Played, compare, curves, in_parts, last_fifth, play, suited
 
 SEED = 11
@@ -37,11 +38,21 @@ class World(gymnasium.Env):
         return seen, float(action), self.t % 3 == 0, self.t % 5 == 0, {}
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Taxi-v4", "Blackjack-v1", "CliffWalking-v1"])
-def test_it_is_gymnasiums_usual_loop_written_by_hand(name):
+# The states of SymLA are chaotic, and one by one they are computed in another order than side by
+# side: where observations are real numbers, actions part after fifty steps.
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("CartPole-v1", "actor-critic"),
+        ("Taxi-v4", "one-rule"),
+        ("Blackjack-v1", "one-rule"),
+        ("CliffWalking-v1", "one-rule"),
+    ],
+)
+def test_it_is_gymnasiums_usual_loop_written_by_hand(name, rule):
     """One lifetime, with an agent that is called step by step, in an environment that was never
     put into a vector."""
-    agent, steps = Agent.load("one-rule"), 60
+    agent, steps = Agent.load(rule), 60
     played = play(name, agent, steps, seed=SEED)
 
     environment = suited(name)
@@ -216,16 +227,14 @@ def test_the_picture_has_a_line_for_each_agent_and_dashes_for_the_control():
 # Whether anything is learned
 
 
-def test_the_one_rule_learns_to_keep_away_from_the_cliff_from_reward_alone():
-    """CliffWalking of gymnasium: -1 a step, -100 for a step off the cliff. Three seeds of twenty
-    lifetimes, each beside a random agent and the same theta without its reward."""
+def test_the_one_rule_learns_from_reward_to_keep_off_the_cliff():
+    """CliffWalking of gymnasium: -1 a step, -100 for a step off the cliff. Sixty lifetimes, beside
+    a random agent and the same theta without its reward."""
     agents = playing.beside("one-rule")
-    for seed in (1, 2, 3):
-        played = compare(
-            "CliffWalking-v1", {name: agents[name] for name in list(agents)[:3]}, 800, 20, seed
-        )
-        learned, blind, chance = (one.reward for one in played.values())
-        late = last_fifth(learned)
-        assert late.high < last_fifth(blind).low, seed
-        assert late.high < last_fifth(chance).low, seed
-        assert late.mean > learned[:, :160].mean()
+    del agents["win-stay"], agents["actor-critic"]
+    played = compare("CliffWalking-v1", agents, steps=600, lifetimes=60, seed=SEED)
+    learned, blind, chance = (one.reward for one in played.values())
+    late = [reward[:, -120:].mean(axis=1) for reward in (learned, blind, chance)]
+    for other in late[1:]:
+        assert stats.ttest_ind(late[0], other, equal_var=False, alternative="greater").pvalue < 1e-3
+    assert late[0].mean() > learned[:, :120].mean() + 1.0, "it does not get better"

@@ -231,8 +231,8 @@ def act(
     theta: Theta,
     memory: Memory,
     o: Annotated[jax.Array, "A"],
-    r: Annotated[jax.Array, ""],
-    end: Annotated[jax.Array, ""],
+    r: jax.Array,
+    end: jax.Array,
 ) -> tuple[jax.Array, jax.Array, Memory]:
     """One step of an agent, as a pure function.
 

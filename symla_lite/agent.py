@@ -99,11 +99,10 @@ def record(name: Name) -> Record:
     known = recorded()
     full = ALIASES.get(name, name)
     if full not in known:
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
-        short = ", ".join([*ALIASES, *REFERENCES, *near])
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         raise ValueError(
-            f"There is no agent {name!r}: take {short}, or another of the {len(names())} that "
-            "symla_lite.agent.names() lists."
+            f"No record has the name {name!r}: take {', '.join([*ALIASES, *near])}, or another of "
+            f"the {len(known)} that symla_lite.agent.names() lists."
         )
     return known[full]
 

@@ -263,7 +263,7 @@ def test_the_switches_decide_what_is_done_to_what_comes_in():
 
 
 def test_an_unknown_name_is_refused_with_names_that_are_near():
-    with pytest.raises(ValueError, match="no agent 'tasks/night/symla-hearts-0': take one-rule"):
+    with pytest.raises(ValueError, match="name 'tasks/night/symla-hearts-0': take one-rule"):
         Agent.load("tasks/night/symla-hearts-0")
     with pytest.raises(ValueError, match="tasks/night/symla-hearts_2-0"):
         agents.record("tasks/night/symla-hearts_2-9")

@@ -142,7 +142,7 @@ def test_a_game_can_be_played_by_any_record(run):
         (["play", "Pendulum-v1"], "'Pendulum-v1' are Box"),
         (
             ["play", "CartPole-v1", "--agent", "nobody"],
-            "No record has the name 'nobody': take one-rule",
+            "the name 'nobody': take one-rule",
         ),
         (["play", "CartPole-v1", "--steps", "0"], "steps=0"),
         (["play", "CartPole-v1", "--lifetimes", "-2"], "lifetimes=-2"),

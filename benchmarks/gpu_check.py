@@ -115,7 +115,7 @@ GPUS = {
 def largest(study: studies.Study) -> Training:
     """The training of message-passing cells that takes the most memory at the paper's size."""
     cells = [t for t in study.scale("paper").trainings if t.learner.name in ("symla", "vsml")]
-    return max(cells, key=lambda t: needs(t.learner, t.environment, t.outer)[1])
+    return max(cells, key=lambda t: needs(t.learner, t.environment, t.outer).one_pair)
 
 
 def in_form(learner: Learner, form: str) -> Learner:

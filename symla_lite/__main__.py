@@ -167,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
             jobs = notebook.jobs() if arguments.distributed is None else 1
         largest = max(
             study.scale(arguments.scale).trainings,
-            key=lambda t: sum(needs(t.learner, t.environment, t.outer)),
+            key=lambda t: needs(t.learner, t.environment, t.outer).of(1),
         )
         say(largest.learner, largest.environment, largest.outer, arguments.memory)
         paths = studies.run_study(study, arguments.scale, arguments.out, jobs, arguments.memory)

@@ -188,24 +188,44 @@ def sizes(learner: Learner, environment: Environment) -> tuple[int, int, int]:
     return tuple(sum(x.size for x in jax.tree.leaves(tree)) for tree in initial)
 
 
-def needs(learner: Learner, environment: Environments, outer: Outer) -> tuple[float, float]:
-    """The memory that one outer step takes, in GiB: for all pairs' noise, and for each pair that
-    lives at the same time.
+class Needs(NamedTuple):
+    """The memory that one outer step takes, in GiB."""
+
+    noise: float
+    """While the population's noise is drawn."""
+    kept: float
+    """For all pairs' noise, and the rest of what drew it, while lifetimes run."""
+    one_pair: float
+    """For each pair that lives at the same time."""
+
+    def of(self, pairs: Count) -> float:
+        """With so many pairs at the same time."""
+        return max(self.noise, self.kept + pairs * self.one_pair)
+
+
+SHARES_MEMORY = tuple(map(int, jax.__version__.split(".")[:2])) >= (0, 11)
+"""Whether XLA runs lifetimes in the memory in which noise was drawn. Before jax 0.11 it did not."""
+
+
+def needs(learner: Learner, environment: Environments, outer: Outer) -> Needs:
+    """The memory that one outer step takes.
 
     The estimate counts floats of 4 bytes: what XLA's compiler for a CPU sets aside for runs of
-    SymLA and the MetaRNN, fitted by least squares and rounded up. Of the whole population's noise
-    there are six copies (random bits, numbers, chunks). Each lifetime of a member keeps three
-    states and, for every step, what was drawn before the first: keys, Gumbel noise and the
-    beginning of an episode. A test compares it with the compiler's own figure.
+    SymLA and the MetaRNN, rounded up. Of the whole population's noise there are six copies while it
+    is drawn (random bits, numbers, chunks). Each lifetime keeps two of the learner's states and,
+    for every step, what was drawn before the first: keys, Gumbel noise and the beginning of an
+    episode. A test compares it with the compiler's own figure.
     """
     if isinstance(environment, Mixture):  # one part after the other, with the noise of all
-        noises, pairs = zip(*(needs(learner, *part) for part in parts(environment, outer)))
-        return sum(noises), max(pairs)
+        each = [needs(learner, *part) for part in parts(environment, outer)]
+        noise, kept, one_pair = zip(*each)
+        return Needs(sum(noise), sum(kept), max(one_pair))
     theta, state, episode = sizes(learner, environment)
     step = 6 + episode + 2 * environment.sizes.action
-    lifetime = outer.length * step + 3 * state
-    noise = 4 * (5.9 * outer.es.pairs * theta) / GIB
-    return noise, 4 * 2 * (theta + outer.lifetimes * lifetime) / GIB
+    lifetime = outer.length * step + 2 * state
+    copy = 4 * outer.es.pairs * theta / GIB
+    kept = 2.5 if SHARES_MEMORY else 6.4
+    return Needs(6.4 * copy, kept * copy, 4 * 2 * (theta / 2 + outer.lifetimes * lifetime) / GIB)
 
 
 def pairs_at_once(
@@ -219,13 +239,13 @@ def pairs_at_once(
     Raises:
         ValueError: not even one pair fits.
     """
-    noise, one_pair = needs(learner, environment, outer)
-    if not noise + one_pair <= memory:
+    needed = needs(learner, environment, outer)
+    if not needed.of(1) <= memory:
         raise ValueError(
             f"memory={memory} GiB does not hold one pair of members, which needs "
-            f"{noise + one_pair:.2g} GiB: give more memory, fewer lifetimes or fewer members."
+            f"{needed.of(1):.2g} GiB: give more memory, fewer lifetimes or fewer members."
         )
-    return int(min(outer.es.pairs, (memory - noise) / one_pair))
+    return int(min(outer.es.pairs, (memory - needed.kept) / needed.one_pair))
 
 
 def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) -> int:
@@ -255,13 +275,13 @@ def memory_in_words(
 ) -> str:
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
     `pairs_at_once` does."""
-    noise, one_pair = needs(learner, environment, outer)
+    needed = needs(learner, environment, outer)
     chunk = chunk_size(learner, environment, outer, memory)
     at_once = f"{chunk} of {outer.es.pairs} pairs at a time"
     return (
         f"{learner.name} on {environment.name}: {at_once} in at most "
-        f"{noise + chunk * one_pair:.2g} GiB of each device; all of them would take "
-        f"{noise + outer.es.pairs * one_pair:.2g} GiB."
+        f"{needed.of(chunk):.2g} GiB of each device; all of them would take "
+        f"{needed.of(outer.es.pairs):.2g} GiB."
     )
 
 

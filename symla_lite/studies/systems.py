@@ -330,8 +330,8 @@ HEARTS = study(
         on("hearts_2", GRID, outer(64, 40, 100, lifetimes=1), QUICK_GRID),
         all_led(
             outer(128, 300, 100, lifetimes=8, shaping="differences"),
-            outer(64, 2500, 150, lifetimes=1, shaping="differences"),
-            outer(64, 2500, 300, lifetimes=1, learning_rate=0.02, shaping="differences"),
+            outer(64, 1200, 150, lifetimes=1, shaping="differences"),
+            outer(64, 1500, 300, lifetimes=1, learning_rate=0.02, shaping="differences"),
         ),
         on("hearts_2", GRID, PAPER, OF_GRID)
         + augmented("either_sign", EITHER_SIGN, PAPER, OF_GRID),

@@ -19,6 +19,7 @@ from symla_lite.meta_training import (
     without_fitness,
 )
 from symla_lite.metarnn import metarnn
+from symla_lite.studies.study import BLOCKS
 from symla_lite.studies.workers import WorkerLost
 from symla_lite.symla import symla
 
@@ -143,6 +144,8 @@ def run_game(given: argparse.Namespace) -> None:
     for file, ending in ((given.out, ".png"), (given.record, ".safetensors")):
         if file is not None and (file.suffix != ending or not file.parent.is_dir()):
             raise ValueError(f"Cannot write {file}: give a file {ending} in a folder that exists.")
+    if given.record is not None and given.steps % BLOCKS:
+        raise ValueError(f"--steps {given.steps} cannot be recorded: give a multiple of {BLOCKS}.")
     agents = play.beside(given.agent)
     played = play.compare(given.environment, agents, given.steps, given.lifetimes, given.seed)
     if given.record is not None:

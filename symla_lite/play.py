@@ -69,8 +69,8 @@ def suited(environment: Any) -> Any:
         from gymnasium import spaces
     except ImportError as missing:
         raise ValueError(
-            "gymnasium is not installed, and the environments are its: give pip install gymnasium "
-            "a try, and run this again."
+            "gymnasium is not installed, and the environments are its: run pip install gymnasium "
+            "and then take the same call again."
         ) from missing
     if isinstance(environment, str):
         try:

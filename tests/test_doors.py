@@ -645,6 +645,7 @@ def commands():
     yield ["play", "CartPole-v1", "--agent", "observation_spaces/standard/metarnn-acrobot-0"]
     yield ["play", "CartPole-v1", "--out", "curve.pdf"]
     yield ["play", "CartPole-v1", "--record", "nowhere/x.safetensors"]
+    yield ["play", "CartPole-v1", "--record", "x.safetensors", "--steps", "15"]
     yield ["train", "run", "--hidden", "2000000000"]
     yield ["train", "run", "--length", "2000000000"]
     yield ["train", "run", "--population", "7"]

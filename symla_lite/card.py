@@ -5,7 +5,7 @@ when the card is written.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ LATE = 2
 """Blocks at the end of a lifetime, of `BLOCKS`, that say what was learned: its last fifth."""
 
 NOT_MEASURED = "–"
+
+CONTROLS = ("_without_reward", "_without_observation", "_reward_off", "_wiped")
+"""Ends the name of a test that is a control."""
 
 
 def late(blocks: np.ndarray, length: Count) -> Estimate:
@@ -81,13 +84,43 @@ def way(record: Record) -> list[str]:
     return names
 
 
-def in_its_study(record: Record, arrays: Mapping[str, np.ndarray]) -> str:
-    """What it earned, or lost, in the environments of its study."""
+class Table(NamedTuple):
+    """A part of a card."""
+
+    title: str
+    says: str
+    """What its numbers are."""
+    header: list[str]
+    rows: list[list[Any]]
+
+
+def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Table:
+    """Where a theta comes from."""
+    training = record.training
+    outer = about["training"]["outer"]
+    theta = records.theta_of(arrays, training)
+    options = ", ".join(f"{key} {value}" for key, value in training.learner.options.items())
+    made = about | about.get("meta_trained", {})
+    rows = [
+        ["record", f"data/{record.path.relative_to(results.recorded())}"],
+        ["learner", f"{training.learner.name}, {count(theta):,} meta-parameters ({options})"],
+        ["meta-trained on", ", then ".join(way(record))],
+        [
+            "in the last of these",
+            f"{outer['steps']:,} outer steps with {outer['es']['population']} members, "
+            f"lifetimes of each: {outer['lifetimes']}, steps in a lifetime: {outer['length']}",
+        ],
+        ["seed", record.seed],
+        ["made", f"{made['date'][:10]}, commit {made['commit'][:10]}, on {made['device']}"],
+    ]
+    return Table("Where it comes from", "What was run.", ["what", "which"], rows)
+
+
+def in_its_study(record: Record, arrays: Mapping[str, np.ndarray]) -> Table:
+    """What a theta earned, or lost, in the environments of its study."""
     path = results.references_path(results.recorded(), record.study, record.scale)
-    others = records.read(path)[0]
+    others = records.read(path)[0] if path.exists() else {}
     names = [test.name for test in record.study.tests(record.training)]
-    tested = [name for name in names if f"{name}/blocks" in arrays]
-    controls = ("_without_reward", "_without_observation", "_reward_off", "_wiped")
     rows = [
         [
             name,
@@ -96,30 +129,40 @@ def in_its_study(record: Record, arrays: Mapping[str, np.ndarray]) -> str:
             entry(arrays, f"{name}_without_reward"),
             entry(others, f"random/{name}"),
         ]
-        for name in tested
-        if not name.endswith(controls)
+        for name in names
+        if f"{name}/blocks" in arrays and not name.endswith(CONTROLS)
     ]
-    return lines(["tested on", "first tenth", "last fifth", "without reward", "random"], rows)
+    says = (
+        "What the study measures, per step: regret in bandits, reward in all else. Means over "
+        "lifetimes, with 95% intervals over lifetimes of this one theta."
+    )
+    header = ["tested on", "first tenth", "last fifth", "without reward", "random"]
+    return Table("In the environments of its study", says, header, rows)
 
 
-def in_gymnasium(name: Name) -> str:
-    """What it earned in those environments of gymnasium in which that is recorded."""
+def in_gymnasium(name: Name) -> Table:
+    """What a theta earned in those environments of gymnasium in which that is recorded."""
     rows = []
     for environment, (arrays, about) in play.recorded(name).items():
         own = about["agent"]
         lifetimes, steps = len(arrays[f"{own}/blocks"]), len(arrays[f"{own}/mean"])
-        everybody = [own, own + WITHOUT_REWARD, *REFERENCES]
-        found = [entry(arrays, agent) for agent in everybody]
+        found = [entry(arrays, who) for who in (own, own + WITHOUT_REWARD, *REFERENCES)]
         verdict = "yes" if learned(arrays, own) else "no"
-        what = environment, verdict, f"{lifetimes} × {steps:,}", first(arrays, own)
-        rows.append([*what, *found])
+        what = [environment, verdict, f"{lifetimes} × {steps:,}", first(arrays, own)]
+        rows.append(what + found)
+    says = (
+        "Reward per step, with observations standardised as they come in. It learns where the "
+        "interval of the last fifth lies above that of the same agent without its reward, and "
+        "above that of a random one. The actor-critic was tuned by hand, on 2×2 hearts."
+    )
     header = ["environment", "learns", "lifetimes × steps", "first tenth", "last fifth"]
-    header.append("without reward")
-    return lines([*header, *REFERENCES], rows) if rows else "None is recorded."
+    return Table(
+        "In environments of gymnasium", says, [*header, "without reward", *REFERENCES], rows
+    )
 
 
-def card(name: Name) -> str:
-    """The card of a recorded theta, in Markdown.
+def tables(name: Name) -> list[Table]:
+    """The card of a recorded theta, part by part. Those without a row are left out.
 
     Args:
         name: as `agent.Agent.load` takes it.
@@ -130,40 +173,14 @@ def card(name: Name) -> str:
     """
     record = agent.record(name)
     arrays, about = records.read(record.path)
-    training = record.training
-    outer = about["training"]["outer"]
-    theta = records.theta_of(arrays, training)
-    options = ", ".join(f"{key} {value}" for key, value in training.learner.options.items())
-    made = about | about.get("meta_trained", {})
-    facts = [
-        ["record", f"`data/{record.path.relative_to(results.recorded())}`"],
-        ["learner", f"{training.learner.name}, {count(theta):,} meta-parameters ({options})"],
-        ["meta-trained on", ", then ".join(way(record))],
-        [
-            "in the last of these",
-            f"{outer['steps']:,} outer steps with {outer['es']['population']} members of "
-            f"{outer['lifetimes']} lifetimes each, {outer['length']} steps long",
-        ],
-        ["seed", record.seed],
-        ["made", f"{made['date'][:10]}, commit {made['commit'][:10]}, on {made['device']}"],
+    found = origin(record, arrays, about), in_its_study(record, arrays), in_gymnasium(name)
+    return [table for table in found if table.rows]
+
+
+def card(name: Name) -> str:
+    """The card of a recorded theta, in Markdown; see `tables`."""
+    parts = [
+        f"## {table.title}\n\n{table.says}\n\n{lines(table.header, table.rows)}\n"
+        for table in tables(name)
     ]
-    return f"""\
-# {name}
-
-{lines(["", ""], facts)}
-
-## In the environments of its study
-
-What the study measures, per step: regret in bandits, reward in all else; means over lifetimes, with
-95% intervals over lifetimes of this one theta. *Without reward*: its reward input held at zero.
-
-{in_its_study(record, arrays)}
-
-## In environments of gymnasium
-
-Reward per step, with observations standardised as they come in. *Learns*: the interval in the last
-fifth lies above that of the same agent without its reward and above that of a random one.
-*actor-critic* learns at every step and was tuned by hand on 2×2 hearts.
-
-{in_gymnasium(name)}
-"""
+    return "\n".join([f"# {name}\n", *parts])

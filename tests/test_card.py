@@ -34,7 +34,7 @@ def test_the_numbers_are_those_of_the_records():
         assert len(re.findall(r"-?\d\.\d{3}", chance)) == 3
     assert table["meta-trained on"] == ["linear-1-2, then linear-4-4, then hearts-2-standardised"]
     assert "2,640 meta-parameters" in table["learner"][0]
-    assert f"`data/{RULE}.safetensors`" in table["record"]
+    assert table["record"] == [f"data/{RULE}.safetensors"]
 
 
 def test_the_numbers_of_gymnasium_are_those_of_its_records():
@@ -86,7 +86,7 @@ def test_every_kind_of_record_has_a_card():
     for name in of_kinds.values():
         text = card.card(name)
         assert text.startswith(f"# {name}\n") and "meta-parameters" in text
-        assert "None is recorded." in text
+        assert ("## In environments of gymnasium" in text) == (name == RULE)
 
 
 def test_a_reference_has_no_card():

@@ -19,9 +19,10 @@ JAX_CUDA ?= cuda12
 
 NAME ?= bandits
 SCALE ?= quick
+COMMIT ?= HEAD~1
 
 .DELETE_ON_ERROR:
-.PHONY: help book test matrix verify test-browser test-colab pdf study coursework notebooks lint format lock address clean
+.PHONY: help book test matrix verify bench bench-before gpu gpu-check mutants test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -58,6 +59,9 @@ coursework: $(COURSEWORK_READY)  ## build the assignments, their graders and the
 
 bench: $(READY)  ## time everything beside what it is to beat (ARGS="--quick": CartPole alone)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-before: $(READY)  ## time every outer step beside that of an older commit (COMMIT=HEAD~1)
+	@$(BIN)/python -m benchmarks.before $(COMMIT) $(ARGS)
 
 # GPU_PYTHON=python3 takes a Python whose JAX has CUDA already, and sets up nothing.
 gpu: $(if $(GPU_PYTHON),,$(CUDA_READY))  ## compare, time and train on a GPU, into data/ (ARGS="train --minutes 9": in parts)

@@ -3,7 +3,6 @@
 from symla_lite.studies.ablations import (
     BANDIT_ABLATIONS,
     CARTPOLE_ABLATIONS,
-    LINEAR_ABLATIONS,
     ORDER_ABLATIONS,
 )
 from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
@@ -37,7 +36,6 @@ STUDIES: dict[str, Study] = {
         CARTPOLE_SYSTEMS,
         HEARTS_SYSTEMS,
         BANDIT_ABLATIONS,
-        LINEAR_ABLATIONS,
         CARTPOLE_ABLATIONS,
         ORDER_ABLATIONS,
     )

@@ -6,10 +6,8 @@ and meta-trains where the change can matter:
 
 - `ablations_bandits`: independent bandits with two arms, tested with 2, 8 and 12: sums and means of
   messages differ where the number of cells changes;
-- `ablations_linear`: linear bandits with four inputs and four arms, after linear bandits with one
-  input and two, tested with 4 and 16 inputs: what to do depends on what is seen, so cells have to
-  talk;
-- `ablations_cartpole`: CartPole, tested as it is and permuted: episodes end;
+- `ablations_cartpole`: CartPole, tested as it is and permuted: what to do depends on what is seen,
+  so cells have to talk, and episodes end;
 - `ablations_order`: the biased bandit, tested as it is and with its arms swapped, where SymLA with
   a broken symmetry (`broken`) can learn the order of the arms by heart.
 """
@@ -25,7 +23,6 @@ from symla_lite.checks import Count, Name
 from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import biased, independent_arms, regret_per_pull
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import reset_at_once
 from symla_lite.learner import Learner
 from symla_lite.lifetime import Lifetime
@@ -68,22 +65,16 @@ BROKEN: dict[str, Learner] = {
 """SymLA with one symmetry broken; their theta fits one number of actions."""
 
 
-def trainings(
-    environment: Environment, loop: Outer, *names: Name, start: Name | None = None
-) -> tuple[Training, ...]:
+def trainings(environment: Environment, loop: Outer, *names: Name) -> tuple[Training, ...]:
     """Variants, by their names, on one world with the same outer loop.
 
     Args:
         environment: the world.
         loop: the outer loop.
         names: in `VARIANTS` or `BROKEN`.
-        start: what is written after a variant's name in that of the training that it starts from.
     """
     learners = VARIANTS | BROKEN
-    return tuple(
-        Training(name, learners[name], environment, loop, start and f"{name}-{start}")
-        for name in names
-    )
+    return tuple(Training(name, learners[name], environment, loop) for name in names)
 
 
 def ablation(
@@ -175,43 +166,6 @@ BANDIT_ABLATIONS = ablation(
     measure=regret,
 )
 
-# Linear bandits.
-
-LED_OVER, LINEAR = linear_bandit(1, 2), linear_bandit(4, 4)
-ON_LINEAR = (
-    "default",
-    "sum",
-    "exchange_tick",
-    "random_states",
-    "one_tick",
-    "four_ticks",
-    "layers_2",
-    "layers_3",
-)
-
-
-def on_linear(one: Outer, four: Outer) -> tuple[Training, ...]:
-    """All variants, over one input and two arms."""
-    before = tuple(
-        dataclasses.replace(training, name=f"{training.name}-1", tested=False)
-        for training in trainings(LED_OVER, one, *ON_LINEAR)
-    )
-    return before + trainings(LINEAR, four, *ON_LINEAR, start="1")
-
-
-LINEAR_ABLATIONS = ablation(
-    "ablations_linear",
-    {f"{inputs}": linear_bandit(inputs, 4) for inputs in (4, 16)},
-    quick=trainings(LINEAR, outer(64, 40, 50, lifetimes=4), "default", "sum"),
-    standard=on_linear(
-        outer(128, 300, 100, lifetimes=8, shaping="differences"),
-        outer(64, 1500, 150, lifetimes=1, shaping="differences"),
-    ),
-    paper=trainings(LINEAR, PAPER, *ON_LINEAR),
-    test_length=500,
-    test_lifetimes=200,
-)
-
 # CartPole.
 
 ON_POLE = (
@@ -219,8 +173,6 @@ ON_POLE = (
     "sum",
     "exchange_tick",
     "random_states",
-    "forget_bias_0",
-    "forget_bias_3",
     "no_end_flag",
     *BROKEN,
 )
@@ -238,7 +190,7 @@ CARTPOLE_ABLATIONS = ablation(
     quick=trainings(
         POLE, outer(32, 10, 250, lifetimes=1, sigma=0.05, learning_rate=0.02), "default", "sum"
     ),
-    standard=on_pole(of_pole(1000)),
+    standard=on_pole(of_pole(700)),
     paper=on_pole(PAPER),
     test_length=500,
     test_lifetimes=200,

@@ -1,0 +1,105 @@
+"""python -m benchmarks.before COMMIT: is an outer step still as fast as it was at that commit?
+
+Two processes, one with the package as it is and one with that of the commit, compile the outer
+steps of all worlds and then take turns, so that a slow moment of the machine hits both alike. Both
+are timed with the benchmark's own settings, which the commit has to have.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORKER = "--worker"
+
+
+def work() -> None:
+    """Compiles the outer step of every world, says which they are, and then times the one whose
+    name it reads, again and again."""
+    from symla_lite import devices
+
+    devices.one_for_each_core()  # before the next imports ask JAX for anything
+
+    import jax
+
+    from benchmarks.settings import SETTINGS, ours
+    from benchmarks.timing import ready
+
+    mesh = devices.mesh(jax.devices()) if len(jax.devices()) > 1 else None
+    programs = {name: ready(ours(setting, mesh=mesh)) for name, setting in SETTINGS.items()}
+    print("\t".join(programs), flush=True)
+    for line in sys.stdin:
+        program = programs[line.strip()]
+        program.time_once()
+        print(program.seconds[-1], flush=True)
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """A folder with the project as it was at a commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "before"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+class Timed:
+    """A process that times the package in a folder."""
+
+    def __init__(self, tree: Path):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, WORKER],
+            cwd=tree,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def answer(self) -> str:
+        """The next line that it says. Raises `RuntimeError` where it has ended."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("A process that times ended: its message is above.")
+        return line.strip()
+
+    def seconds(self, name: str) -> float:
+        """How long one outer step of a world takes."""
+        print(name, file=self.process.stdin, flush=True)
+        return float(self.answer())
+
+
+def main() -> None:
+    """Prints a table of ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("commit")
+    parser.add_argument("--turns", type=int, default=15, help="timings of each world and version")
+    given = parser.parse_args()
+    with checked_out(given.commit) as tree:
+        before, after = Timed(tree), Timed(ROOT)
+        try:
+            worlds = before.answer().split("\t")
+            shared = [name for name in after.answer().split("\t") if name in worlds]
+            print(f"{'world':18}{'before, s':>12}{'now, s':>12}   before / now")
+            for name in shared:
+                times = [(before.seconds(name), after.seconds(name)) for _ in range(given.turns)]
+                old, new = (statistics.median(each) for each in zip(*times, strict=True))
+                ratio = statistics.median(then / now for then, now in times)
+                print(f"{name:18}{old:12.4f}{new:12.4f}   {ratio:.3f}", flush=True)
+        finally:
+            for timed in (before, after):
+                timed.process.kill()
+
+
+if __name__ == "__main__":
+    work() if WORKER in sys.argv else main()

@@ -28,9 +28,10 @@ def test_the_numbers_are_those_of_the_records():
     arrays, table = whole(RULE), rows(card.card("one-rule"))
     for world in ("hearts_2", "hearts_2_swapped", "hearts_3"):
         first, late, blind, chance = table[world]
-        assert first == f"{arrays[f'{world}/mean'][:100].mean():.3f}"
-        assert late.startswith(f"{arrays[f'{world}/mean'][-200:].mean():.3f} [")
-        assert blind.startswith(f"{arrays[f'{world}_without_reward/mean'][-200:].mean():.3f} [")
+        shown = [float(cell.split(" [")[0]) for cell in (first, late, blind)]
+        seen, unpaid = arrays[f"{world}/mean"], arrays[f"{world}_without_reward/mean"]
+        wanted = [seen[:100].mean(), seen[-200:].mean(), unpaid[-200:].mean()]
+        np.testing.assert_allclose(shown, wanted, atol=6e-4)
         assert len(re.findall(r"-?\d\.\d{3}", chance)) == 3
     assert table["meta-trained on"] == ["linear-1-2, then linear-4-4, then hearts-2-standardised"]
     assert "2,640 meta-parameters" in table["learner"][0]

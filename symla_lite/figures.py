@@ -22,6 +22,7 @@ import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from symla_lite.checks import FILLED, MAY_BE_NAN, Count, Index, NotNegative, Positive, Range, Share
@@ -130,6 +131,26 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return drawing
+
+
+def contrast(colour: str) -> float:
+    """The ratio of the luminances of a figure's ground and of a colour on it (WCAG 2)."""
+
+    def luminance(colour: str) -> float:
+        rgb = np.array(mpl.colors.to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    light, dark = sorted([luminance(colour), luminance(PAPER)], reverse=True)
+    return float((light + 0.05) / (dark + 0.05))
+
+
+def legible(colour: str) -> str:
+    """A line's colour for letters: mixed with as much ink as a contrast of 4.5 takes, which WCAG 2
+    asks for text of this size."""
+    line, ink = (np.array(mpl.colors.to_rgb(x)) for x in (colour, INK))
+    mixed = (mpl.colors.to_hex(line + (ink - line) * share) for share in np.linspace(0, 1, 21))
+    return next(x for x in mixed if contrast(x) >= 4.5)
 
 
 def label(name: str) -> str:
@@ -259,6 +280,28 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     display({"text/html": whole, "text/plain": plain}, raw=True)
 
 
+def side_by_side(
+    first: str, columns: Annotated[Mapping[str, Mapping[str, object]], FILLED], caption: str = ""
+) -> None:
+    """Displays a table whose columns say something of the same things, such as hyper-parameters as
+    they were recorded and as the paper has them.
+
+    Args:
+        first: the header of the column that names these things.
+        columns: for each other header, an entry for each of them.
+        caption: above it.
+
+    Raises:
+        ValueError: columns of different things.
+    """
+    names = list(next(iter(columns.values())))
+    for header, column in columns.items():
+        if list(column) != names:
+            raise ValueError(f"The column {header!r} has the rows {list(column)}, not {names}.")
+    rows = [[name, *(column[name] for column in columns.values())] for name in names]
+    table([first, *columns], rows, caption)
+
+
 def with_interval(values: np.ndarray, digits: Index = 2) -> str:
     """A mean and its 95% interval, as `mean [low, high]`.
 
@@ -280,8 +323,16 @@ def is_figure(entry: str) -> bool:
     return bool(entry) and set(entry) <= set("0123456789.,[]()+-−±×%≥≤ e")
 
 
+def full_name(name: str) -> str:
+    """What stands in a figure for a name: a learner of `COLOURS`, alone or followed by the words
+    for a control of it, is called by its label; anything else is left as it is."""
+    learner, space, control = name.partition(" ")
+    return (label(learner) + space + control) if learner in COLOURS else name
+
+
 def end_labels(axes: Axes, size: Positive = 9.5) -> None:
-    """Writes each line's label at its right end, in its colour; call it when limits are final.
+    """Writes each line's label at its right end, in its colour (`legible`); call it when limits are
+    final.
 
     Labels that would overlap are pushed apart.
 
@@ -297,7 +348,8 @@ def end_labels(axes: Axes, size: Positive = 9.5) -> None:
         axes.transData.transform((line.get_xdata()[-1], line.get_ydata()[-1])) for line in lines
     ]
     low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
-    heights = spread(np.clip([y for _, y in ends], low, high), 1.25 * size * axes.figure.dpi / 72)
+    gap = 1.25 * size * axes.figure.dpi / 72
+    heights = spread(np.clip([y for _, y in ends], low, high), gap, least=low)
     to_fraction = axes.transAxes.inverted()
     for line, (x, _), y in zip(lines, ends, heights):
         right, height = to_fraction.transform((x, y))
@@ -307,22 +359,24 @@ def end_labels(axes: Axes, size: Positive = 9.5) -> None:
             xycoords="axes fraction",
             xytext=(5, 0),
             textcoords="offset points",
-            color=line.get_color(),
+            color=legible(mpl.colors.to_hex(line.get_color())),
             size=size,
             va="center",
             annotation_clip=False,
         )
 
 
-def spread(places: Sequence[float], gap: NotNegative) -> np.ndarray:
+def spread(places: Sequence[float], gap: NotNegative, least: float | None = None) -> np.ndarray:
     """Moves places apart until neighbours are at least `gap` apart, as little as it takes.
 
     Args:
         places: on a line, in any order.
         gap: wanted.
+        least: where the lowest may lie; None: anywhere.
 
     Returns:
-        The new places, in the same order. Their mean stays within each group that was moved.
+        The new places, in the same order. Their mean stays within each group that was moved, but
+        where one would lie below `least`.
     """
     order = np.argsort(places, kind="stable")
     groups: list[tuple[float, int]] = []  # each: its centre, how many it holds
@@ -334,9 +388,89 @@ def spread(places: Sequence[float], gap: NotNegative) -> np.ndarray:
                 break
             groups[-2:] = [((c_0 * n_0 + c_1 * n_1) / (n_0 + n_1), n_0 + n_1)]
     moved = np.concatenate([c + gap * (np.arange(n) - (n - 1) / 2) for c, n in groups])
+    if least is not None:
+        moved = np.maximum(moved, least + gap * np.arange(len(moved)))
     result = np.empty(len(moved))
     result[order] = moved
     return result
+
+
+# --- Curves over the steps of a lifetime --------------------------------------------------------
+
+
+class Regret(NamedTuple):
+    """Cumulative regret over the pulls of a lifetime, with what is known of its error."""
+
+    mean: np.ndarray
+    """After each pull, [L]."""
+    pulls: np.ndarray | None = None
+    """After how many pulls there are intervals, [n]; None where the curve is exact."""
+    low: np.ndarray | None = None
+    """Lower end of the interval there, [n]."""
+    high: np.ndarray | None = None
+    """Upper end of the interval there, [n]."""
+
+
+DOTTED = ("random", "thompson", "ucb")
+"""Rules that are there for comparison."""
+
+
+@styled
+def lines(
+    curves: Annotated[Mapping[str, Regret | np.ndarray], FILLED],
+    colours: Mapping[str, str] | None = None,
+    level: float | None = None,
+    size: tuple[Positive, Positive] = (6.8, 3.3),
+    **settings: object,
+) -> Figure:
+    """Curves over the steps of a lifetime, each with its name at its end.
+
+    Args:
+        curves: by name, the heights at the steps 1, 2, ..., [L], or a `Regret` with its intervals.
+            A name is a learner of `COLOURS`, such a name followed by words for a control of it, or
+            anything else. Those "without" something are dashed, and those of `DOTTED` are dotted.
+        colours: of the names that are no learner's.
+        level: of a random policy, where it is the same at every step; a dotted line.
+        size: of the figure, in inches.
+        **settings: of the axes, such as `xlabel` and `ylim`.
+    """
+    fig, axes = plt.subplots(figsize=size)
+    plt.close(fig)
+    if level is not None:
+        axes.axhline(level, color=COLOURS["random"], ls=":")
+    for name, curve in curves.items():
+        found = curve if isinstance(curve, Regret) else Regret(curve)
+        learner = name.partition(" ")[0]
+        colour = (colours or {}).get(name) or COLOURS[learner]
+        dashes = "--" if "without" in name else ":" if learner in DOTTED else "-"
+        steps = np.arange(1, len(found.mean) + 1)
+        axes.plot(steps, found.mean, dashes, color=colour, label=full_name(name), zorder=3)
+        if found.pulls is not None:
+            axes.fill_between(found.pulls, found.low, found.high, color=colour, alpha=0.2, lw=0)
+    axes.set(**({"xlim": (0, len(steps))} | settings))
+    end_labels(axes)
+    return fig
+
+
+def pulls(
+    axes: Axes,
+    heights: Annotated[np.ndarray, "L"],
+    paid: Annotated[np.ndarray, "L"],
+    colour: str,
+) -> None:
+    """Draws the pulls of one lifetime as dots, filled where they paid.
+
+    Args:
+        axes: where.
+        heights: at which each stands, [L].
+        paid: the rewards, or whether there was one, [L].
+        colour: of the dots.
+    """
+    number, heights, paid = np.arange(1, len(heights) + 1), np.asarray(heights), np.asarray(paid)
+    for which, face in ((paid > 0, colour), (paid <= 0, "none")):
+        axes.plot(
+            number[which], heights[which], "o", ms=4, mew=0.9, color=colour, mfc=face, clip_on=False
+        )
 
 
 # --- Study 1 ------------------------------------------------------------------------------------
@@ -449,19 +583,6 @@ def heat_maps(
     return fig
 
 
-class Regret(NamedTuple):
-    """Cumulative regret over the pulls of a lifetime, with what is known of its error."""
-
-    mean: np.ndarray
-    """After each pull, [L]."""
-    pulls: np.ndarray | None = None
-    """After how many pulls there are intervals, [n]; None where the curve is exact."""
-    low: np.ndarray | None = None
-    """Lower end of the interval there, [n]."""
-    high: np.ndarray | None = None
-    """Upper end of the interval there, [n]."""
-
-
 def regret(
     mean: Annotated[np.ndarray, "S L"], blocks: Annotated[np.ndarray, "S T P"], level: Share = 0.95
 ) -> Regret:
@@ -499,29 +620,20 @@ def regret_curves(
         limits: of the vertical axis, so that pictures can be compared; None fits the curves.
         size: of the figure, in inches.
     """
-    fig, axes = plt.subplots(figsize=size)
-    plt.close(fig)
-    for name, curve in curves.items():
-        who, control, _ = name.partition(" without reward")
-        pulls = np.arange(1, len(curve.mean) + 1)
-        dashes = "--" if control else ":" if who in ("random", "thompson", "ucb") else "-"
-        axes.plot(
-            pulls, curve.mean, dashes, color=COLOURS[who], label=label(who) + control, zorder=3
-        )
-        if curve.pulls is not None:
-            axes.fill_between(
-                curve.pulls, curve.low, curve.high, color=COLOURS[who], alpha=0.2, linewidth=0
-            )
-    axes.set_yscale("log")
-    if limits is not None:
-        axes.set_ylim(*limits)
-    ticks = mpl.ticker.LogLocator(base=10, subs=(1, 2, 5))
-    axes.yaxis.set_major_locator(ticks)
+    settings = {} if limits is None else {"ylim": limits}
+    fig = lines(
+        curves,
+        size=size,
+        xlabel="pulls",
+        ylabel="expected cumulative regret",
+        title=title,
+        yscale="log",
+        **settings,
+    )
+    (axes,) = fig.axes
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(base=10, subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    longest = max(len(curve.mean) for curve in curves.values())
-    axes.set(xlabel="pulls", ylabel="expected cumulative regret", title=title, xlim=(0, longest))
-    end_labels(axes)
     return fig
 
 
@@ -566,7 +678,7 @@ def learning_curves(
             0.97,
             0.05 + 0.1 * line,
             word,
-            color=colour,
+            color=legible(colour),
             size=9,
             ha="right",
             transform=first.transAxes,
@@ -629,6 +741,12 @@ def course(
     return Course(steps, each.mean((0, 1)), *interval(each, level))
 
 
+def draw_course(axes: Axes, found: Course, dashes: str, colour: str) -> Line2D:
+    """Draws a course with its interval as a band, and returns its line."""
+    axes.fill_between(found.steps, found.low, found.high, color=colour, alpha=0.15, lw=0)
+    return axes.plot(found.steps, found.mean, dashes, color=colour, zorder=3, lw=1.6)[0]
+
+
 @styled
 def lifetime_curves(
     courses: Annotated[Mapping[str, Mapping[str, Mapping[str, Course]]], FILLED],
@@ -669,12 +787,7 @@ def lifetime_curves(
             for name, found in learners.items():
                 who, control, _ = name.partition(" without reward")
                 dashes = ":" if who == "random" else "--" if control else "-"
-                handles[label(who) + control] = axes.plot(
-                    found.steps, found.mean, dashes, color=COLOURS[who], zorder=3, lw=1.6
-                )[0]
-                axes.fill_between(
-                    found.steps, found.low, found.high, color=COLOURS[who], alpha=0.15, lw=0
-                )
+                handles[full_name(name)] = draw_course(axes, found, dashes, COLOURS[who])
             axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
             axes.set_xlim(left=0)
             if number == 0:
@@ -717,11 +830,6 @@ def estimates(
         squeeze=False,
     )
     plt.close(fig)
-    named = []
-    for row in rows:
-        who, space, control = row.partition(" ")
-        known = who in COLOURS
-        named.append((label(who) + space + control if known else row, bool(known and control)))
     for axes, (task, panel) in zip(all_axes[0], panels.items()):
         if "random" in panel:
             axes.axvline(panel["random"].mean, color=COLOURS["random"], lw=1, ls=":")
@@ -729,14 +837,14 @@ def estimates(
             axes.axvline(best[task], color=COLOURS["bayes_optimal"], lw=1, ls="--")
         for place, row in enumerate(rows):
             if row in panel:
-                who = row.partition(" ")[0]
+                who, control, _ = row.partition(" ")
                 colour = COLOURS[who if who in COLOURS else "neutral"]
                 mean, low, high = panel[row]
                 axes.plot([low, high], [place, place], color=colour, lw=1.6)
-                face = PAPER if named[place][1] else colour
+                face = PAPER if control and who in COLOURS else colour
                 axes.plot(mean, place, "o", ms=5.5, color=colour, mfc=face, zorder=3)
         axes.set_title(task)
-        axes.set_yticks(range(len(rows)), [name for name, _ in named])
+        axes.set_yticks(range(len(rows)), [full_name(row) for row in rows])
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
         axes.tick_params(axis="y", length=0)
     all_axes[0, 0].invert_yaxis()
@@ -744,17 +852,21 @@ def estimates(
     return fig
 
 
-def in_words(panels: Mapping[str, Mapping[str, Estimate | Course]], digits: Index = 3) -> str:
-    """What `estimates` or one row of `lifetime_curves` shows, for readers who do not see it: each
-    estimate with its interval, each curve from its first to its last part."""
+def in_words(
+    panels: Mapping[str, Mapping[str, Estimate | Course | Regret]], digits: Index = 3
+) -> str:
+    """What `estimates`, one row of `lifetime_curves` or `regret_curves` shows, for readers who do
+    not see it: each estimate with its interval, each course from its first to its last part, each
+    regret at its end."""
 
-    def words(found: Estimate | Course) -> str:
+    def words(found: Estimate | Course | Regret) -> str:
         if isinstance(found, Estimate):
             return bracketed(found, digits)
-        return f"from {found.mean[0]:.{digits}f} to {found.mean[-1]:.{digits}f}"
+        last = f"{found.mean[-1]:.{digits}f}"
+        return last if isinstance(found, Regret) else f"from {found.mean[0]:.{digits}f} to {last}"
 
     return " ".join(
-        f"{task}: " + ", ".join(f"{row} {words(found)}" for row, found in rows.items()) + "."
+        f"{task}: {', '.join(f'{full_name(row)} {words(found)}' for row, found in rows.items())}."
         for task, rows in panels.items()
     )
 

@@ -45,6 +45,24 @@ def test_every_learner_has_a_colour_of_its_own_that_shows_on_the_figures_ground(
         assert contrast(figures.COLOURS[name], figures.PAPER) > 3, name
 
 
+def test_names_at_the_ends_of_lines_can_be_read_and_keep_the_hue():
+    for name, colour in figures.COLOURS.items():
+        letters = figures.legible(colour)
+        assert contrast(letters, figures.PAPER) >= 4.5, name
+        assert figures.contrast(letters) == pytest.approx(contrast(letters, figures.PAPER))
+        (hue, *_), (same, *_) = (
+            matplotlib.colors.rgb_to_hsv(matplotlib.colors.to_rgb(x)) for x in (colour, letters)
+        )
+        assert abs(hue - same) < 0.02, name
+    assert figures.legible(figures.COLOURS["symla"]) == figures.COLOURS["symla"].lower()
+    fig, axes = plt.subplots()
+    axes.plot([0, 1], color=figures.COLOURS["reinforce"], label="REINFORCE")
+    figures.end_labels(axes)
+    (text,) = axes.texts
+    assert text.get_color() == figures.legible(figures.COLOURS["reinforce"])
+    plt.close(fig)
+
+
 @pytest.mark.parametrize("ask", [figures.COLOURS.__getitem__, figures.label])
 def test_an_unknown_learner_is_refused(ask):
     with pytest.raises(ValueError, match="no learner 'symlaa' in the figures: take one of symla"):
@@ -93,6 +111,7 @@ def test_places_are_spread_as_little_as_it_takes():
     np.testing.assert_allclose(
         figures.spread([6.0, 4.0, 4.5, 20.0], gap=2), [mean + 2, mean - 2, mean, 20]
     )
+    np.testing.assert_allclose(figures.spread([1.0, 0.5, 9.0], gap=2, least=0), [2, 0, 9])
 
 
 def test_lines_are_named_where_they_end_and_names_do_not_overlap():
@@ -179,6 +198,43 @@ def test_regret_curves_draw_each_learner_in_its_colour_and_controls_dashed():
         figures.regret_curves({"somebody": figures.Regret(rising)})
 
 
+def test_lines_take_a_colour_that_is_given_and_dash_what_is_without_something():
+    colours = {"from 2": "#123456", "from 2 without reward": "#123456"}
+    heights = np.linspace(0, 1, 8)
+    curves = {name: heights for name in (*colours, "random", "metarnn")}
+    fig = figures.lines(curves, colours, level=0.5, ylim=(0, 2), ylabel="share")
+    (axes,) = fig.axes
+    level, *drawn = axes.get_lines()
+    assert list(level.get_ydata()) == [0.5, 0.5]
+    assert [line.get_linestyle() for line in drawn] == ["-", "--", ":", "-"]
+    assert [line.get_color() for line in drawn[:2]] == ["#123456", "#123456"]
+    assert drawn[3].get_color() == figures.COLOURS["metarnn"]
+    np.testing.assert_array_equal(drawn[0].get_xdata(), np.arange(1, 9))
+    assert axes.get_ylim() == (0, 2) and axes.get_xlim() == (0, 8) and axes.get_ylabel() == "share"
+    assert words(fig) == ["from 2", "from 2 without reward", "random", "MetaRNN"]
+
+
+def test_pulls_are_filled_where_they_paid():
+    fig, axes = plt.subplots()
+    figures.pulls(axes, np.array([2, 5, 2, 7]), np.array([1.0, 0.0, 0.0, 1.0]), "black")
+    paid, missed = axes.get_lines()
+    assert (list(paid.get_xdata()), list(paid.get_ydata())) == ([1, 4], [2, 7])
+    assert (list(missed.get_xdata()), list(missed.get_ydata())) == ([2, 3], [5, 2])
+    assert paid.get_markerfacecolor() == "black" and missed.get_markerfacecolor() == "none"
+    plt.close(fig)
+
+
+def test_estimates_courses_and_regrets_are_said_in_words():
+    rising = figures.Course(np.array([1, 2]), np.array([0.1, 0.25]), np.zeros(2), np.ones(2))
+    rows = {"symla without reward": Estimate(0.5, 0.25, 0.75), "random": rising}
+    regret = figures.Regret(np.array([1, 2.5]))
+    said = figures.in_words({"CartPole": rows, "At the end": {"bayes_optimal": regret}}, 2)
+    assert said == (
+        "CartPole: SymLA without reward 0.50 [0.25, 0.75], random from 0.10 to 0.25. "
+        "At the end: Bayes-optimal 2.50."
+    )
+
+
 def test_learning_curves_draw_one_line_for_each_seed_and_one_panel_for_each_task():
     seeds = np.arange(12.0).reshape(3, 4)
     fig = figures.learning_curves(
@@ -213,6 +269,15 @@ def test_a_table_names_its_rows_and_columns_and_refuses_a_short_row(monkeypatch)
     assert ">first<br>&lt;second&gt;</td>" in shown[1]
     with pytest.raises(ValueError, match="1 entries and there are 2 columns"):
         figures.table(["learner", "regret"], [["SymLA"]])
+
+
+def test_columns_stand_side_by_side_and_must_be_of_the_same_things(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda data, raw: shown.append(data["text/plain"]))
+    figures.side_by_side("setting", {"here": {"N": 16, "L": 100}, "paper": {"N": 64, "L": 100}})
+    assert shown == ["setting | here | paper\nN | 16 | 64\nL | 100 | 100"]
+    with pytest.raises(ValueError, match=r"column 'paper' has the rows \['N'\], not \['N', 'L'\]"):
+        figures.side_by_side("setting", {"here": {"N": 16, "L": 100}, "paper": {"N": 64}})
 
 
 def test_the_course_of_a_lifetime_is_reward_a_step_with_the_intervals_of_meta_testing():

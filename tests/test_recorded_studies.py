@@ -51,6 +51,14 @@ def test_a_recorded_scale_is_complete_and_is_the_one_declared(study, scale):
             assert {"date", "device", "versions", "seconds", "cores", "python"} <= about.keys()
 
 
+def test_recorded_settings_stand_beside_the_papers(bandits):
+    recorded, paper = bandits.beside_paper("symla-easy").values()
+    assert recorded == bandits.settings("symla-easy") and recorded.keys() == paper.keys()
+    population = "population (members, two to a pair)"
+    assert (recorded[population], paper[population]) == ("128", "1024")
+    assert paper["outer steps"] == "4000"
+
+
 @pytest.mark.parametrize("bandit", GOALS)
 @pytest.mark.parametrize("learner", ["symla", "metarnn"])
 def test_study_1_comes_near_the_best_policy_where_it_was_meta_trained(bandits, learner, bandit):

@@ -63,6 +63,11 @@ class Results(NamedTuple):
         about = self.about(training)[0]["training"]
         return settings(about["learner"], about["outer"])
 
+    def beside_paper(self, training: str) -> dict[str, dict[str, str]]:
+        """The hyper-parameters that a training was recorded with, and the scale `paper`'s."""
+        declared = declared_settings(self.study, "paper", training)
+        return {"recorded": self.settings(training), "paper": declared}
+
     def provenance(self) -> list[tuple[str, str]]:
         """Where, when and with what all of it was recorded: what it is called, and what it was."""
         abouts = [about | about.get("meta_trained", {}) for _, about in self.records.values()]

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import pages
+from PIL import Image, ImageColor
+
+from symla_lite import figures
 
 SCHEMES = ("light", "dark")
 SIZE = {"width": 1250, "height": 900}
+WIDTHS = (390, 1250, 1920)
+"""Of a telephone, a notebook and a large screen."""
+
+CUT = """() => {
+    const shown = (x) => x.offsetParent && !x.closest("[aria-hidden=true], mjx-container");
+    const reachesOut = (x) => {
+        const article = x.closest("article");
+        for (let around = x; around !== article; around = around.parentElement) {
+            if (/auto|scroll/.test(getComputedStyle(around).overflowX)) x = around;
+        }
+        const [box, whole] = [x.getBoundingClientRect(), article.getBoundingClientRect()];
+        return box.left < whole.left - 1 || box.right > whole.right + 1;
+    };
+    const all = document.querySelectorAll("article :is(img, table, figcaption, .jupyter-widgets)");
+    return [...all].filter(shown).filter(reachesOut).map((x) => x.outerHTML.slice(0, 120));
+}"""
+"""Pictures, tables and explorers that reach out of the text and cannot be moved to be seen."""
 ANCHORS = "[...document.querySelectorAll('[id], a[name]')].map((x) => x.id || x.name)"
 LINKS = "[...document.querySelectorAll('a[href]')].map((link) => link.href)"
 
@@ -28,6 +51,8 @@ PROSE = """() => {
     return found;
 }"""
 TEX = re.compile(r"\\[A-Za-z]{2,}|\\[()\[\]]|\$\$|\$\S[^$\n]*\$")
+
+PICTURE_DATA = re.compile("data:image/png;base64,([A-Za-z0-9+/=]+)")
 
 WIDGETS = 'script[type="application/vnd.jupyter.widget-view+json"]'
 READY = f"""async () => {{
@@ -78,12 +103,14 @@ class Visit(NamedTuple):
     """Pictures that show nothing."""
     widgets: tuple[int, int]
     """How many there should be, and how many were drawn."""
-    wider: int
-    """Pixels that the page is wider than the window."""
     anchors: set[str]
     links: list[str]
     faults: list[str]
     """Serious and critical ones that axe-core found."""
+    wider: dict[int, int]
+    """Pixels that the page is wider than the window, by the window's width."""
+    cut: dict[int, list[str]]
+    """What reaches out of the text, by the window's width."""
 
 
 def open_page(browser, address: str, **options):
@@ -123,6 +150,15 @@ def faults(page) -> list[str]:
     return found
 
 
+def at_widths(page, script: str) -> dict:
+    """What a script says of a page in a window of each of the `WIDTHS`."""
+    said = {}
+    for width in WIDTHS:
+        page.set_viewport_size(SIZE | {"width": width})
+        said[width] = page.evaluate(script)
+    return said
+
+
 @pytest.fixture(scope="session")
 def visit(browser, book):
     """`(page, scheme) -> Visit`; each page is opened once in light and once in dark."""
@@ -153,10 +189,11 @@ def visit(browser, book):
                     }})()"""
                 )
             ),
-            wider=page.evaluate("document.documentElement.scrollWidth - innerWidth"),
             anchors=set(page.evaluate(ANCHORS)),
             links=page.evaluate(LINKS),
             faults=faults(page),
+            wider=at_widths(page, "document.documentElement.scrollWidth - innerWidth"),
+            cut=at_widths(page, CUT),
         )
         page.context.close()
         return seen
@@ -229,7 +266,21 @@ def test_nobody_is_shut_out_by_a_fault_of_ours(visit, name, scheme):
 
 @every_page
 def test_no_page_is_wider_than_its_window(visit, name):
-    assert visit(name, "light").wider <= 0
+    assert {width: x for width, x in visit(name, "light").wider.items() if x > 0} == {}
+
+
+@every_page
+def test_no_picture_table_or_explorer_is_cut_off(visit, name):
+    assert {width: x for width, x in visit(name, "light").cut.items() if x} == {}
+
+
+@every_page
+def test_nothing_in_a_picture_reaches_its_edge(book, name):
+    ground = np.array(ImageColor.getrgb(figures.PAPER))
+    for number, encoded in enumerate(PICTURE_DATA.findall((book / name).read_text("utf-8"))):
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB"), int)
+        edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        assert np.abs(edge - ground).max() < 12, f"picture {number} of {name} is cut off"
 
 
 def test_the_landing_page_is_light(visit, book):

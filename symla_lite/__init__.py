@@ -12,6 +12,7 @@ A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforc
 - `lifetime`: the inner loop; `evolution`: the outer loop's gradient;
 - `meta_training`, `meta_testing`: Algorithm 1, and what it is worth afterwards;
 - `studies`: the paper's experiments, declared as data;
+- `agent`, `play`, `card`: what was found, in the reader's own environment;
 - `figures`, `explorers`: what the book shows; `notebook`: where its notebooks run;
 - `machine`: the cores, and the programs that were compiled for them.
 """

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from symla_lite import devices, environments, notebook, stop, studies
+from symla_lite import agent, checkpoint, devices, environments, notebook, stop, studies
 from symla_lite.checkpoint import FileTrouble
 from symla_lite.environments.environment import Environment
 from symla_lite.evolution import ES
@@ -19,6 +19,7 @@ from symla_lite.meta_training import (
     without_fitness,
 )
 from symla_lite.metarnn import metarnn
+from symla_lite.studies.study import BLOCKS
 from symla_lite.studies.workers import WorkerLost
 from symla_lite.symla import symla
 
@@ -102,6 +103,21 @@ def parser() -> Parser:
     train.add_argument("--length", type=whole, default=100, help="L, steps in a lifetime")
     train.add_argument("--lifetimes", type=whole, default=16, help="lifetimes of each member")
     train.add_argument("--seed", type=whole, default=0)
+
+    game = commands.add_parser(
+        "play",
+        help="put a recorded agent into an environment of gymnasium, beside the same agent without "
+        "its reward, a random one and two hand-made rules",
+    )
+    game.add_argument("environment", help="its ID, such as CliffWalking-v1")
+    game.add_argument(
+        "--agent", default="one-rule", help=", ".join([*agent.ALIASES, "or a record"])
+    )
+    game.add_argument("--steps", type=whole, default=1000, help="L, steps in a lifetime")
+    game.add_argument("--lifetimes", type=whole, default=20, help="of each agent")
+    game.add_argument("--seed", type=whole, default=0)
+    game.add_argument("--out", type=path, help="a picture of the curves, FILE.png")
+    game.add_argument("--record", type=path, help="keep what came of it, FILE.safetensors")
     return top
 
 
@@ -121,8 +137,30 @@ def say(learner: Learner, environment: Environment, outer: Outer, memory: float)
         print(memory_in_words(learner, environment, outer, memory), file=sys.stderr)
 
 
+def run_game(given: argparse.Namespace) -> None:
+    """Plays. Raises `ValueError` or `FileTrouble`."""
+    from symla_lite import figures, play  # plotting takes seconds to import
+
+    for file, ending in ((given.out, ".png"), (given.record, ".safetensors")):
+        if file is not None and (file.suffix != ending or not file.parent.is_dir()):
+            raise ValueError(f"Cannot write {file}: give a file {ending} in a folder that exists.")
+    if given.record is not None and given.steps % BLOCKS:
+        raise ValueError(f"--steps {given.steps} cannot be recorded: give a multiple of {BLOCKS}.")
+    agents = play.beside(given.agent)
+    played = play.compare(given.environment, agents, given.steps, given.lifetimes, given.seed)
+    if given.record is not None:
+        play.record(given.record, given.environment, given.agent, given.seed, played)
+    if given.out is not None:
+        checkpoint.write(given.out, figures.png(play.curves(played, given.environment)))
+    print(f"Reward of a step in {given.environment}, and its mean in the last fifth:")
+    print(play.as_text(played))
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Does what was asked for. Raises `ValueError` or `FileTrouble`."""
+    if arguments.command == "play":
+        run_game(arguments)
+        return
     if arguments.distributed is not None:
         join(arguments.distributed)
     if arguments.command == "study":

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from symla_lite import __main__ as command_line
 from symla_lite import checkpoint, studies
@@ -85,6 +86,29 @@ def test_more_steps_go_on(run, kept):
     assert status == 0 and len(checkpoint.load(kept)[0]["curve"]) == 4
 
 
+GAME = ["--steps", "40", "--lifetimes", "3"]
+
+
+def test_a_game_draws_its_curve_in_words_in_a_picture_and_keeps_it(run, tmp_path):
+    picture, kept = tmp_path / "curve.png", tmp_path / "kept.safetensors"
+    status, out, _ = run("play", "CartPole-v1", *GAME, "--out", picture, "--record", kept)
+    assert status == 0 and "CartPole-v1" in out.splitlines()[0]
+    names = ["one-rule", "one-rule without reward", "random", "win-stay", "actor-critic"]
+    for name, line in zip(names, out.splitlines()[1:], strict=True):
+        assert line.startswith(f"{name}  ") and sum(bar in line for bar in "▁▂▃▄▅▆▇█")
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG" and drawn.width > 400
+    arrays, about = checkpoint.load(kept)
+    assert arrays["one-rule/blocks"].shape == (3, 10)
+    assert about["environment"] == "CartPole-v1" and "gymnasium" in about["versions"]
+
+
+def test_a_game_can_be_played_by_any_record(run):
+    name = "observation_spaces/standard/metarnn-cartpole-0"
+    status, out, _ = run("play", "CartPole-v1", *GAME, "--agent", name)
+    assert status == 0 and f"{name} without reward" in out
+
+
 # What is refused
 
 
@@ -114,6 +138,17 @@ def test_more_steps_go_on(run, kept):
         (["train", "{}/run", "--memory", "1e-9"], "memory=1e-09"),
         (["train", "{}/run", "--memory", "0"], "memory=0.0"),
         (["train", "{}/run", "--memory", "nan"], "memory=nan"),
+        (["play", "Casino-v0"], "does not make environment='Casino-v0'"),
+        (["play", "Pendulum-v1"], "'Pendulum-v1' are Box"),
+        (
+            ["play", "CartPole-v1", "--agent", "nobody"],
+            "the name 'nobody': take one-rule",
+        ),
+        (["play", "CartPole-v1", "--steps", "0"], "steps=0"),
+        (["play", "CartPole-v1", "--lifetimes", "-2"], "lifetimes=-2"),
+        (["play", "CartPole-v1", "--seed", "-1"], "seed=-1"),
+        (["play", "CartPole-v1", "--out", "{}/x.pdf"], "x.pdf: give a file .png"),
+        (["play", "CartPole-v1", "--out", "{}/no/x.png"], "x.png: give a file .png in a folder"),
     ],
     ids=lambda x: "-".join(x[-2:]).strip("-") if isinstance(x, list) else "",
 )

@@ -32,6 +32,7 @@ import pytest
 import symla_lite
 from symla_lite import __main__ as command_line
 from symla_lite import (
+    agent,
     backprop,
     checkpoint,
     checks,
@@ -47,6 +48,7 @@ from symla_lite import (
     studies,
     symmetry,
 )
+from symla_lite.agent import Agent, begin
 from symla_lite.baselines.actor_critic import actor_critic
 from symla_lite.baselines.bayes_optimal import independent_prior
 from symla_lite.baselines.counts import no_counts
@@ -172,7 +174,7 @@ def example(tmp_path_factory):
     study = studies.STUDIES["bandits"]
     recorded = results.load(study)
     theta = learner.init_theta(KEY, sizes)
-    agent = symla().init_state(symla().init_theta(KEY, sizes), KEY, sizes)
+    layers = symla().init_state(symla().init_theta(KEY, sizes), KEY, sizes)
     fig, axes = plt.subplots()
     plt.close(fig)
     estimate = Estimate(0.5, 0.4, 0.6)
@@ -181,7 +183,8 @@ def example(tmp_path_factory):
         study.scale("quick").trainings[0], study.references[0], fig, axes, estimate, CLAIMS[0],
         Finding("here", "m", estimate, "≥ 0", "yes", "alike"), backprop_cell(0.1),
         textbook(backprop_cell(0.1)), first_input(jnp.zeros(3), sizes),
-        MetaTrained(theta, {}, {}, 0.0),
+        MetaTrained(theta, {}, {}, 0.0), Agent(learner, theta), begin(learner, theta, KEY, sizes),
+        agent.record("one-rule"),
     ]  # fmt: skip
     by_type = {type(thing): thing for thing in things}
     weights = (np.ones((3, 2)),)
@@ -214,9 +217,9 @@ def example(tmp_path_factory):
     by_type |= by_name
     by_type |= {
         (module, "theta"): theta
-        for module in "lifetime meta_testing symmetry vsml records lstm learner study".split()
+        for module in "agent lifetime meta_testing symmetry vsml records lstm learner study".split()
     }
-    by_type |= {("vsml", "h"): (lstm_state(KEY, sizes, 2, 0.0),), ("symla", "layers"): agent}
+    by_type |= {("vsml", "h"): (lstm_state(KEY, sizes, 2, 0.0),), ("symla", "layers"): layers}
     by_type |= {bool: True, str: "x", bytes: b"x", Path: tmp_path_factory.mktemp("x") / "x"}
     return by_type
 
@@ -615,7 +618,11 @@ def commands():
     """Command lines with one wrong argument each, made from what the parser knows; and others."""
     subparsers = next(a for a in command_line.parser()._actions if a.dest == "command")
     for command, parser in subparsers.choices.items():
-        given = {"study": ["study", "bandits"], "train": ["train", "run"]}[command]
+        given = {
+            "study": ["study", "bandits"],
+            "train": ["train", "run"],
+            "play": ["play", "CartPole-v1"],
+        }[command]
         yield [command]
         yield [*given, "too much"]
         yield [*given, "--casino"]
@@ -633,6 +640,12 @@ def commands():
     yield ["poker"]
     yield ["train", "."]
     yield ["study", "bandits", "--scale", "huge"]
+    yield ["play", "Pendulum-v1"]
+    yield ["play", "LunarLander-v3"]
+    yield ["play", "CartPole-v1", "--agent", "observation_spaces/standard/metarnn-acrobot-0"]
+    yield ["play", "CartPole-v1", "--out", "curve.pdf"]
+    yield ["play", "CartPole-v1", "--record", "nowhere/x.safetensors"]
+    yield ["play", "CartPole-v1", "--record", "x.safetensors", "--steps", "15"]
     yield ["train", "run", "--hidden", "2000000000"]
     yield ["train", "run", "--length", "2000000000"]
     yield ["train", "run", "--population", "7"]

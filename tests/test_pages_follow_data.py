@@ -168,3 +168,25 @@ def test_chapter_12_is_not_built_from_records_that_make_its_text_false(
     change(folder / f"{training}-1.safetensors", less)
     with pytest.raises(AssertionError):
         build()
+
+
+@pytest.mark.parametrize(
+    ("environment", "agent"),
+    [("CliffWalking-v1", "one-rule"), ("Blackjack-v1", "random"), ("CartPole-v1", "one-rule")],
+)
+def test_the_page_on_your_environment_is_not_built_from_records_that_make_its_text_false(
+    data, monkeypatch, environment, agent
+):
+    data("tasks")
+    path = data("play").parent / f"{environment}.safetensors"
+    page = cells("your_environment.md", section="Where it learns, and where not")
+    said = shown(page, monkeypatch)
+    assert any("CliffWalking-v1 | yes" in words for words in said)
+
+    def other(arrays):
+        better = 100 if environment != "CliffWalking-v1" else -1000
+        arrays[f"{agent}/blocks"] = arrays[f"{agent}/blocks"] + np.float32(better)
+
+    change(path, other)
+    with pytest.raises(AssertionError):
+        shown(page, monkeypatch)

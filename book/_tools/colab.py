@@ -92,7 +92,7 @@ def main(names: list[str]) -> int:
             f" pyenv: pyenv install {PYTHON}) and run this again."
         )
         return 0
-    chapters = [x.with_suffix(".ipynb") for x in notebooks.chapters(notebooks.ROOT)]
+    chapters = [x.with_suffix(".ipynb") for x in notebooks.sources(notebooks.ROOT)]
     if unknown := set(names) - {path.stem for path in chapters}:
         known = ", ".join(path.stem for path in chapters)
         print(f"There is no notebook {', '.join(unknown)}: name some of {known}.", file=sys.stderr)

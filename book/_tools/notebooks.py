@@ -133,8 +133,13 @@ def notebook(source: str, references: dict[str, str]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+def sources(root: Path) -> list[Path]:
+    """The sources of all notebooks: the chapters, and the page on the reader's own environment."""
+    return [*chapters(root), *(root / "book").glob("your_environment.md")]
+
+
 def chapters(root: Path) -> list[Path]:
-    """The sources of the book's notebooks: `book/NN_name.md`."""
+    """The sources of the book's chapters: `book/NN_name.md`."""
     return sorted((root / "book").glob("[0-9][0-9]_*.md"))
 
 
@@ -143,7 +148,7 @@ def wanted(root: Path) -> dict[Path, str]:
     address = public_address(root)
     references = citations((root / "book" / "references.bib").read_text("utf-8"))
     texts = {}
-    for path in chapters(root):
+    for path in sources(root):
         source = with_setup(
             path.read_text("utf-8"), address, name=path.relative_to(root).as_posix()
         )

@@ -4,6 +4,7 @@ from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.grids import dense_grid, hearts
+from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import (
@@ -33,6 +34,7 @@ __all__ = [
     "linear_bandit",
     "mountain_car",
     "named",
+    "of_gymnax",
     "permuted",
     "projected",
     "reset_at_once",

@@ -8,7 +8,6 @@ here says what it depends on.
 Observations are of order one: each is divided by a typical size, which stands beside it.
 """
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 
 from symla_lite.checks import Count, Name, Positive, Range
 from symla_lite.environments.environment import Environment, EnvState, Task, Transition
+from symla_lite.environments.gymnax import made as physics
 from symla_lite.learner import Sizes
 
 CARTPOLE_REWARDS: dict[str, str] = {
@@ -51,20 +51,6 @@ AHEAD = 0.3
 """CartPole: how far ahead the lean is looked at that "nearer" pays for, in s. A push changes the
 turning at once and the angle only later; without a look ahead the step would not be paid for its
 push."""
-
-
-@functools.cache
-def physics(name: Literal["CartPole-v1", "Acrobot-v1", "MountainCar-v0"]) -> tuple[Any, Any]:
-    """An environment of gymnax and its parameters, both used only for their physics.
-
-    gymnax takes seconds to import (it brings plotting along), so this happens when an environment
-    is first used, which is inside a traced function: hence the evaluation at compile time, without
-    which arrays made by the import would belong to that trace.
-    """
-    with jax.ensure_compile_time_eval():
-        import gymnax
-
-        return gymnax.make(name)
 
 
 def control(

@@ -1,0 +1,368 @@
+"""A learner as an agent that anybody can put into their own loop.
+
+Everything before this module runs a learner and an environment together, inside one compiled loop.
+An `Agent` is the learner alone: it holds the state h, is given what the environment says, and
+answers with an action, one step at a time::
+
+    agent = Agent.load("one-rule")
+    agent.reset(Sizes(observation=4, action=2), seed=0)    # a new lifetime: everything is forgotten
+    action = agent.act(observation)
+    ...
+    action = agent.act(observation, reward, end)           # what that action led to
+
+Nothing is tuned and theta does not change: whatever it learns within a lifetime, it learns in h.
+`play` runs it in any environment of gymnasium.
+
+A learner of this book expects inputs of order one. What an environment says may be of any size, and
+nobody knows beforehand of which; so an agent standardises what it sees while it sees it
+(`standardising`).
+"""
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from symla_lite import studies
+from symla_lite.baselines import actor_critic, random_policy, win_stay
+from symla_lite.checks import Key, Name, Seed
+from symla_lite.controls import without_reward
+from symla_lite.learner import Input, Learner, Sizes, State, Theta
+from symla_lite.studies import Study, Training, records, results
+from symla_lite.studies.run import record_path
+
+ALIASES: dict[str, str] = {
+    "one-rule": "tasks/night/symla-hearts_2-0",
+    "bandits": "bandits/standard/symla-uniform-0",
+    "linear-bandits": "tasks/standard/symla-linear_4-0",
+    "cartpole": "observation_spaces/standard/symla-cartpole-0",
+}
+"""Short names of records. "one-rule" is the most general theta on record, whichever that is."""
+
+REFERENCES: dict[str, Callable[[], Learner]] = {
+    "random": random_policy,
+    "win-stay": win_stay,
+    "actor-critic": actor_critic,
+}
+"""Agents that need no record."""
+
+
+class Record(NamedTuple):
+    """Where a recorded theta comes from."""
+
+    study: Study
+    scale: str
+    training: Training
+    seed: Seed
+
+    @property
+    def path(self) -> Path:
+        """Its file among the records that come with the package."""
+        *where, seed = self.study, self.scale, self.training.name, self.seed
+        return record_path(results.recorded(), *where, seed)
+
+
+@functools.cache
+def recorded() -> dict[str, Record]:
+    """All recorded thetas, by the name of their file in `data/`: STUDY/SCALE/TRAINING-SEED."""
+    found = (
+        Record(study, scale, training, seed)
+        for study in studies.STUDIES.values()
+        for scale, sized in study.scales.items()
+        for training in sized.trainings
+        for seed in sized.seeds
+    )
+    return {
+        f"{record.study.name}/{record.scale}/{record.training.name}-{record.seed}": record
+        for record in found
+        if record.path.exists()
+    }
+
+
+def names() -> list[str]:
+    """All names that `Agent.load` knows, the short ones first."""
+    return [*ALIASES, *REFERENCES, *recorded()]
+
+
+def record(name: Name) -> Record:
+    """The record that a name stands for, a short one or that of a file.
+
+    Raises:
+        ValueError: no record has that name.
+    """
+    known = recorded()
+    full = ALIASES.get(name, name)
+    if full not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        raise ValueError(
+            f"No record has the name {name!r}: take {', '.join([*ALIASES, *near])}, or another of "
+            f"the {len(known)} that symla_lite.agent.names() lists."
+        )
+    return known[full]
+
+
+# What comes in.
+
+
+class Running(NamedTuple):
+    """Mean and variance of all that came so far, without keeping any of it: Welford (1962), "Note
+    on a method for calculating corrected sums of squares and products", Technometrics 4."""
+
+    n: jax.Array
+    """How many came, []."""
+    mean: jax.Array
+    """[...]."""
+    squares: jax.Array
+    """The sum of squared deviations from the mean, [...]."""
+
+    def and_then(self, x: jax.Array) -> "Running":
+        """What is known after x [...] came, too."""
+        n = self.n + 1
+        deviation = x - self.mean
+        mean = self.mean + deviation / n
+        return Running(n, mean, self.squares + deviation * (x - mean))
+
+    def variance(self) -> jax.Array:
+        """Of what came: the sum of squares divided by n, [...]."""
+        return self.squares / jnp.maximum(self.n, 1)
+
+    def mean_square(self) -> jax.Array:
+        """[...]."""
+        return self.mean**2 + self.variance()
+
+
+FARTHEST = 5.0
+"""Standard deviations beyond which a standardised observation is cut off."""
+
+
+def divided(x: jax.Array, size: jax.Array) -> jax.Array:
+    """x / size [...], and 0 where the size is."""
+    return jnp.where(size > 0, x / jnp.where(size > 0, size, 1.0), 0.0)
+
+
+def standardising(learner: Learner) -> Learner:
+    """The same learner, which sees each entry of its observation with the mean and the variance of
+    all that came so far brought to 0 and 1, and cut off at ±`FARTHEST`.
+
+    The present observation counts, so the first one is all zeros, and an entry that never changed
+    is 0. Its state is `(h, Running)`.
+    """
+
+    def init_state(theta, key, sizes):
+        nothing = jnp.zeros(sizes.observation)
+        return learner.init_state(theta, key, sizes), Running(jnp.zeros(()), nothing, nothing)
+
+    def step(theta, state, x):
+        h, seen = state
+        seen = seen.and_then(x.o)
+        z = divided(x.o - seen.mean, jnp.sqrt(seen.variance()))
+        logits, h = learner.step(theta, h, x._replace(o=jnp.clip(z, -FARTHEST, FARTHEST)))
+        return logits, (h, seen)
+
+    name = f"{learner.name}, standardising"
+    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
+
+
+def scaling_rewards(learner: Learner) -> Learner:
+    """The same learner, which receives each reward divided by the root of the mean square of all
+    rewards so far: zero stays zero, and no sign changes.
+
+    Where nothing was done, before the first action and after the end of an episode, nothing was
+    earned, and nothing counts. Its state is `(h, Running, acted)`.
+    """
+
+    def init_state(theta, key, sizes):
+        zero = jnp.zeros(())
+        return learner.init_state(theta, key, sizes), Running(zero, zero, zero), zero
+
+    def step(theta, state, x):
+        h, paid, acted = state
+        paid = jax.tree.map(
+            lambda new, old: jnp.where(acted > 0, new, old), paid.and_then(x.r), paid
+        )
+        r = divided(x.r, jnp.sqrt(paid.mean_square()))
+        logits, h = learner.step(theta, h, x._replace(r=r))
+        return logits, (h, paid, 1.0 - x.end)
+
+    name = f"{learner.name}, scaling rewards"
+    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
+
+
+# The agent.
+
+
+class Memory(NamedTuple):
+    """All that changes in an agent's lifetime."""
+
+    h: State
+    """The learner's state."""
+    a: jax.Array
+    """The last action, one-hot, [B]; zeros before the first."""
+    acted: jax.Array
+    """1.0 where that action was taken, 0.0 before the first step and where an episode was over,
+    []."""
+    key: Key
+    """Of the actions to come."""
+
+
+def begin(learner: Learner, theta: Theta, key: Key, sizes: Sizes) -> Memory:
+    """The memory of a new lifetime.
+
+    Args:
+        learner: whose.
+        theta: its meta-parameters.
+        key: of the initial state and of all actions.
+        sizes: A and B.
+    """
+    key_state, key = jax.random.split(key)
+    h = learner.init_state(theta, key_state, sizes)
+    return Memory(h, jnp.zeros(sizes.action), jnp.zeros(()), key)
+
+
+def act(
+    learner: Learner,
+    theta: Theta,
+    memory: Memory,
+    o: Annotated[jax.Array, "A"],
+    r: jax.Array,
+    end: jax.Array,
+) -> tuple[jax.Array, jax.Array, Memory]:
+    """One step of an agent, as a pure function.
+
+    Args:
+        learner: whose.
+        theta: its meta-parameters, also as `prepare` returned them.
+        memory: before the step.
+        o: the observation, [A].
+        r: the reward, [].
+        end: 1.0 where the observation is the last of an episode, [].
+
+    Returns:
+        Action [], logits [B] and the memory after the step.
+    """
+    r = jnp.where(memory.acted > 0, r, 0.0)
+    logits, h = learner.step(theta, memory.h, Input(o, r, memory.a, end))
+    key, key_action = jax.random.split(memory.key)
+    action = jax.random.categorical(key_action, logits)
+    return action, logits, Memory(h, jax.nn.one_hot(action, logits.size), 1.0 - end, key)
+
+
+@functools.cache
+def compiled(learner: Learner, many: bool = False) -> Callable:
+    """`act` of a learner, or of many lifetimes side by side, compiled once for each pair of
+    sizes."""
+    step = functools.partial(act, learner)
+    return jax.jit(jax.vmap(step, in_axes=(None, 0, 0, 0, 0)) if many else step)
+
+
+@dataclasses.dataclass(eq=False)
+class Agent:
+    """A learner with its theta, which acts step by step in whatever loop it is put.
+
+    Raises:
+        ValueError: an argument that does not suit.
+    """
+
+    learner: Learner
+    theta: Theta
+
+    def __post_init__(self):
+        self.memory: Memory | None = None
+        """What it remembers; None before the first `reset`."""
+        self.logits: jax.Array | None = None
+        """Of the last step, [B]."""
+
+    @classmethod
+    def load(cls, name: str, standardise: bool = True, scale_rewards: bool = False) -> "Agent":
+        """An agent by its name: a short one (`ALIASES`), a reference (`REFERENCES`) or that of any
+        record; `names` lists them all.
+
+        Args:
+            name: of the agent.
+            standardise: whether it standardises what it sees (`standardising`). Switch it off where
+                observations are of order one already.
+            scale_rewards: whether it scales what it is paid (`scaling_rewards`).
+
+        Raises:
+            ValueError: there is none of that name.
+            FileTrouble: its record is damaged.
+        """
+        return load(name, standardise, scale_rewards)
+
+    def without_reward(self) -> "Agent":
+        """The same agent with its reward input held at zero. What it earns it has not learned from
+        reward (`controls`)."""
+        return Agent(without_reward(self.learner), self.theta)
+
+    def reset(self, sizes: Sizes, seed: Seed = 0) -> None:
+        """Begins a new lifetime. All that was learned before is forgotten.
+
+        Between the episodes of a lifetime there is nothing to be reset: `act` hears of their ends.
+
+        Args:
+            sizes: the length of an observation and the number of actions.
+            seed: of the initial state and of the actions.
+
+        Raises:
+            ValueError: theta does not fit the sizes.
+        """
+        self.memory = begin(self.learner, self.theta, jax.random.key(seed), sizes)
+        self.prepared = self.learner.prepare(self.theta)
+        self.sizes, self.logits = sizes, None
+
+    def act(
+        self, observation: Annotated[np.ndarray, "A"], reward: float = 0.0, end: bool = False
+    ) -> int:
+        """One step: what the last action led to, and the action that follows.
+
+        An episode's last observation is given together with its reward and `end=True`. The action
+        that is returned for it is not to be taken; the next call begins the next episode, with its
+        first observation.
+
+        Args:
+            observation: o_t, [A].
+            reward: what the last action earned. At the first step of an episode nothing was, and
+                what is given is not looked at.
+            end: whether this observation is the last of an episode, be it terminated or truncated.
+
+        Returns:
+            The action, 0 ... B - 1, drawn from softmax(logits); `logits` keeps these.
+
+        Raises:
+            ValueError: no lifetime was begun, or an argument does not suit.
+        """
+        if self.memory is None:
+            raise ValueError(
+                "This agent has not begun a lifetime: give reset() the sizes of the environment "
+                "first, as in agent.reset(Sizes(observation=4, action=2))."
+            )
+        if len(observation) != self.sizes.observation:
+            raise ValueError(
+                f"observation has {len(observation)} entries, and this lifetime was begun for "
+                f"{self.sizes.observation}: give as many, or begin another one with reset()."
+            )
+        o, r, ended = np.float32(observation), np.float32(reward), np.float32(end)
+        step = compiled(self.learner)
+        action, self.logits, self.memory = step(self.prepared, self.memory, o, r, ended)
+        return int(action)
+
+
+def load(name: Name, standardise: bool = True, scale_rewards: bool = False) -> Agent:
+    """`Agent.load`."""
+    if name in REFERENCES:
+        learner = REFERENCES[name]()
+        # Theirs are constants, the same for all sizes.
+        theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
+    else:
+        found = record(name)
+        learner = found.training.learner
+        theta = records.theta_of(records.read(found.path)[0], found.training)
+    learner = standardising(learner) if standardise else learner
+    learner = scaling_rewards(learner) if scale_rewards else learner
+    return Agent(learner, jax.tree.map(jnp.asarray, theta))

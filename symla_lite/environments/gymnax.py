@@ -1,0 +1,94 @@
+"""Any environment of gymnax with discrete actions, as an environment of this package.
+
+gymnax (Lange 2022, https://github.com/RobertTLange/gymnax) holds classic control, bsuite, MinAtar
+and more, written in JAX. Its `step` resets by itself, so that the last reward of an episode arrives
+beside the first observation of the next one. Here the terminal observation is seen first, as in all
+environments of this package: `step_env` is taken, which does not reset.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from symla_lite.checks import Name
+from symla_lite.environments.environment import Environment, Transition
+from symla_lite.learner import Sizes
+
+
+@functools.cache
+def made(name: Name) -> tuple[Any, Any]:
+    """An environment of gymnax and its parameters.
+
+    gymnax takes seconds to import (it brings plotting along), so this happens when an environment
+    is first used, which may be inside a traced function: hence the evaluation at compile time,
+    without which arrays made by the import would belong to that trace.
+
+    Args:
+        name: gymnax's name for it.
+
+    Raises:
+        ValueError: gymnax has none of that name.
+    """
+    with jax.ensure_compile_time_eval():
+        import gymnax
+
+        if name not in gymnax.registered_envs:
+            known = ", ".join(gymnax.registered_envs)
+            raise ValueError(f"gymnax has no environment {name!r}: take one of {known}.")
+        return gymnax.make(name)
+
+
+def of_gymnax(name: Name) -> Environment:
+    """An environment of gymnax, such as "Catch-bsuite", with its default parameters.
+
+    Rewards and physics are gymnax's. An episode ends where gymnax terminates or truncates it. The
+    observation is flattened into one vector, one-hot where it is the number of a state; nothing is
+    scaled (`transforms.standardised` does that). A task is empty: whatever gymnax draws, it draws
+    at a reset, and so for an episode.
+
+    Args:
+        name: gymnax's name for it.
+
+    Raises:
+        ValueError: gymnax has none of that name, or its actions are continuous.
+    """
+    from gymnax.environments import spaces
+
+    env, params = made(name)
+    actions = env.action_space(params)
+    if not isinstance(actions, spaces.Discrete):
+        raise ValueError(
+            f"The actions of name={name!r} are continuous, and learners here choose among a few: "
+            "take an environment with discrete actions, such as Catch-bsuite."
+        )
+    seen = env.observation_space(params)
+
+    def look(o):
+        if isinstance(seen, spaces.Discrete):
+            return jax.nn.one_hot(o, seen.n)
+        return jnp.ravel(jnp.asarray(o, float))
+
+    def reset(key, task):
+        del task
+        o, state = env.reset_env(key, params)
+        return jax.tree.map(jnp.asarray, state), look(o)
+
+    def step(key, task, state, action):
+        del task
+        o, new, reward, terminated, _ = env.step_env(key, state, action, params)
+        # Some entries of a state begin as numbers of Python, whose type a step then changes.
+        new = jax.tree.map(lambda x, before: jnp.asarray(x, before.dtype), new, state)
+        end = jnp.asarray(terminated | env.is_truncated(new, params), float)
+        return Transition(new, look(o), jnp.asarray(reward, float).reshape(()), end)
+
+    observation = jax.eval_shape(lambda key: reset(key, ())[1], jax.random.key(0))
+    return Environment(
+        name=f"gymnax-{name}",
+        options={},
+        sizes=Sizes(observation=observation.size, action=int(actions.n)),
+        draw_task=lambda key: (),
+        reset=reset,
+        step=step,
+    )

@@ -1,0 +1,320 @@
+"""An agent in any environment of gymnasium, beside one without reward and a random one.
+
+gymnasium (Towers et al. 2024, https://gymnasium.farama.org) is what most environments are written
+for. What suits: observations that are a vector, a number of a state, or several of these, and a
+finite number of actions.
+"""
+
+import copy
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from symla_lite import checkpoint, figures
+from symla_lite.agent import ALIASES, REFERENCES, Agent, begin, compiled
+from symla_lite.checks import Count, Name, Seed
+from symla_lite.figures import bracketed
+from symla_lite.learner import Sizes
+from symla_lite.meta_testing import Estimate, estimate
+from symla_lite.studies import records, results
+
+PARTS = 20
+"""Into which a lifetime is cut to be drawn."""
+
+WITHOUT_REWARD = " without reward"
+"""Ends the name of an agent that is its own control."""
+
+BARS = "▁▂▃▄▅▆▇█"
+"""A curve in one line of text is made of these."""
+
+
+class Played(NamedTuple):
+    """Lifetimes in an environment of gymnasium, step by step as `lifetime.Lifetime` has them."""
+
+    reward: np.ndarray
+    """r_t, what the action led to, [lifetimes, steps]."""
+    end: np.ndarray
+    """Whether o_t ended an episode: the action there is not taken, the next step begins a new
+    episode, and its reward is 0, [lifetimes, steps]."""
+
+    def returns(self) -> list[np.ndarray]:
+        """The sum of the rewards of every episode that came to its end, [episodes] of each
+        lifetime."""
+        sums = np.cumsum(self.reward, axis=1)
+        return [np.diff(row[end], prepend=0.0) for row, end in zip(sums, self.end)]
+
+
+def suited(environment: Any) -> Any:
+    """An environment of gymnasium whose observations are vectors.
+
+    Args:
+        environment: one that `gymnasium.make` returned, or its ID.
+
+    Returns:
+        The environment, in gymnasium's `FlattenObservation` where its observations are no vectors
+        already: the number of a state becomes one-hot, and of several parts one vector is made.
+
+    Raises:
+        ValueError: gymnasium is not installed or has no such environment; its observations are
+            images or texts; its actions are not one choice among a few.
+    """
+    try:
+        import gymnasium
+        from gymnasium import spaces
+    except ImportError as missing:
+        raise ValueError(
+            "gymnasium is not installed, and the environments are its: run pip install gymnasium "
+            "and then take the same call again."
+        ) from missing
+    if isinstance(environment, str):
+        try:
+            environment = gymnasium.make(environment)
+        except (gymnasium.error.Error, ImportError) as trouble:
+            said = str(trouble).split("\n")[0].rstrip(".")
+            raise ValueError(
+                f"gymnasium does not make environment={environment!r} ({said}): take an ID that "
+                "gymnasium.pprint_registry() lists, and install what it needs."
+            ) from trouble
+    if not isinstance(environment, gymnasium.Env):
+        raise ValueError(
+            f"environment={environment!r:.60} is none of gymnasium: give one that gymnasium.make "
+            "returned, or its ID."
+        )
+    if not isinstance(environment.action_space, spaces.Discrete):
+        raise ValueError(
+            f"The actions of environment={name_of(environment)!r} are {environment.action_space}, "
+            "and learners here choose one of a few: take an environment with a Discrete action "
+            "space, such as CartPole-v1."
+        )
+    seen = environment.observation_space
+    if not is_vector(seen):
+        raise ValueError(
+            f"The observations of environment={name_of(environment)!r} are {seen!s:.80}, and "
+            "learners here see a vector: take an environment without images or texts, or put it "
+            "into gymnasium.wrappers.FlattenObservation if they are small."
+        )
+    if isinstance(seen, spaces.Box):
+        return environment
+    return gymnasium.wrappers.FlattenObservation(environment)
+
+
+def is_vector(space: Any) -> bool:
+    """Whether an observation space of gymnasium is a vector, a number, or made of such parts."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Dict):
+        return all(is_vector(part) for part in space.values())
+    if isinstance(space, spaces.Tuple):
+        return all(is_vector(part) for part in space)
+    if isinstance(space, spaces.Box):
+        return len(space.shape) == 1
+    return isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
+
+
+def name_of(environment: Any) -> str:
+    """The ID of an environment of gymnasium, or its class where it has none."""
+    return environment.spec.id if environment.spec else type(environment.unwrapped).__name__
+
+
+def sizes_of(environment: Any) -> Sizes:
+    """A and B of an environment that suits."""
+    return Sizes(environment.observation_space.shape[0], int(environment.action_space.n))
+
+
+def play(
+    environment: Any,
+    agent: Agent,
+    steps: Count = 1000,
+    lifetimes: Count = 1,
+    seed: Seed = 0,
+) -> Played:
+    """Lifetimes of an agent in an environment of gymnasium.
+
+    At the end of an episode the agent sees the terminal observation with its reward; the step after
+    that resets, as in `lifetime.live` and in gymnasium's vectors of environments (its mode
+    NEXT_STEP).
+
+    Args:
+        environment: one that `gymnasium.make` returned, or its ID.
+        agent: each lifetime is a new one, and its own `memory` stays as it is.
+        steps: L, in a lifetime, episodes and resets together.
+        lifetimes: side by side, each in its own copy of the environment.
+        seed: decides everything random, in the environment and in the agent.
+
+    Raises:
+        ValueError: the environment does not suit (see `suited`), the agent's theta does not fit its
+            sizes, or an observation is not finite.
+    """
+    environment = suited(environment)
+    from gymnasium.vector import SyncVectorEnv
+
+    together = SyncVectorEnv([lambda: copy.deepcopy(environment)] * lifetimes)
+    keys = jax.random.split(jax.random.key(seed), lifetimes)
+    sizes = sizes_of(environment)
+    memory = jax.vmap(lambda key: begin(agent.learner, agent.theta, key, sizes))(keys)
+    theta, step = agent.learner.prepare(agent.theta), compiled(agent.learner, many=True)
+
+    start = environment.action_space.start
+    o, _ = together.reset(seed=seed)
+    r = end = np.zeros(lifetimes, np.float32)
+    rewards, ends = [], []
+    for _ in range(steps):
+        if not np.isfinite(o).all():
+            raise ValueError(
+                f"An observation of environment={name_of(environment)!r} holds NaN or infinity: "
+                "take an environment whose observations are finite."
+            )
+        actions, _, memory = step(theta, memory, np.float32(o), r, end)
+        ends.append(end)
+        o, r, terminated, truncated, _ = together.step(np.asarray(actions) + start)
+        r, end = np.float32(r), np.float32(terminated | truncated)
+        rewards.append(r)
+    together.close()
+    return Played(np.stack(rewards, axis=1), np.stack(ends, axis=1) > 0)
+
+
+def compare(
+    environment: Any,
+    agents: Mapping[str, Agent],
+    steps: Count = 1000,
+    lifetimes: Count = 20,
+    seed: Seed = 0,
+) -> dict[str, Played]:
+    """Several agents in the same environment, with the same seed.
+
+    Args:
+        environment: one that `gymnasium.make` returned, or its ID.
+        agents: by name.
+        steps: L, in a lifetime.
+        lifetimes: of each agent.
+        seed: decides everything random.
+
+    Raises:
+        ValueError: see `play`.
+    """
+    environment = suited(environment)
+    return {
+        name: play(environment, agent, steps, lifetimes, seed) for name, agent in agents.items()
+    }
+
+
+def beside(name: Name) -> dict[str, Agent]:
+    """An agent, the same without its reward, a random one and the hand-made rules, by name: what it
+    takes to see whether the first one learns, and what that is worth.
+
+    Raises:
+        ValueError: there is no agent of that name.
+        FileTrouble: its record is damaged.
+    """
+    agent = Agent.load(name)
+    references = {reference: Agent.load(reference) for reference in REFERENCES}
+    return {name: agent, name + WITHOUT_REWARD: agent.without_reward()} | references
+
+
+def last_fifth(reward: Annotated[np.ndarray, "n T"]) -> Estimate:
+    """The mean reward of a step in the last fifth of lifetimes [lifetimes, steps], with its 95%
+    interval over lifetimes; with no interval (NaN) where there is only one."""
+    each = reward[:, -max(1, reward.shape[1] // 5) :].mean(axis=1)
+    if len(each) == 1:
+        return Estimate(float(each[0]), np.nan, np.nan)
+    return estimate(each[None])
+
+
+def in_parts(reward: Annotated[np.ndarray, "n T"]) -> np.ndarray:
+    """The mean reward of a step in equal parts of lifetimes [lifetimes, steps]: [lifetimes,
+    `PARTS`], or as many parts as there are steps."""
+    parts = np.array_split(reward, min(PARTS, reward.shape[1]), axis=1)
+    return np.stack([part.mean(axis=1) for part in parts], axis=1)
+
+
+def as_text(played: Mapping[str, Played]) -> str:
+    """A line for each agent: its curve, reward of a step from the start of a lifetime to its end,
+    and the mean in the last fifth with its 95% interval. All curves have the same scale."""
+    curves = {name: in_parts(one.reward).mean(axis=0) for name, one in played.items()}
+    low, high = (end(map(end, curves.values())) for end in (min, max))
+    width = max(map(len, curves))
+    lines = []
+    for name, curve in curves.items():
+        heights = (curve - low) / ((high - low) or 1.0)
+        bars = "".join(BARS[round(float(height) * (len(BARS) - 1))] for height in heights)
+        lines.append(f"{name:{width}}  {bars}  {bracketed(last_fifth(played[name].reward), 3)}")
+    return "\n".join(lines)
+
+
+@figures.styled
+def curves(played: Mapping[str, Played], title: str) -> Figure:
+    """Reward of a step over the lifetime, the mean over lifetimes with its standard error.
+
+    Args:
+        played: by name; a name followed by " without reward" is that agent's control, drawn dashed.
+        title: above the axes.
+    """
+    fig, axes = plt.subplots(figsize=(6.6, 3.4))
+    plt.close(fig)
+    for name, one in played.items():
+        agent, control, _ = name.partition(WITHOUT_REWARD)
+        other = figures.COLOURS["neutral" if agent in REFERENCES else "symla"]
+        colour = figures.COLOURS.get(agent, other)
+        parts = in_parts(one.reward)
+        mean, error = parts.mean(axis=0), parts.std(axis=0) / np.sqrt(len(parts))
+        steps = (np.arange(len(mean)) + 0.5) * one.reward.shape[1] / len(mean)
+        axes.plot(steps, mean, "--" if control else "-", color=colour, label=agent + control)
+        axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
+    axes.set(title=title, xlabel="step", ylabel="reward of a step")
+    axes.set_xlim(left=0)
+    figures.end_labels(axes)
+    return fig
+
+
+# What was found where.
+
+
+def record(
+    path: Path, environment: str, name: Name, seed: Seed, played: Mapping[str, Played]
+) -> None:
+    """Records what came of an agent and of those `beside` it.
+
+    Args:
+        path: the file.
+        environment: an ID of gymnasium.
+        name: of the agent.
+        seed: that `compare` was given.
+        played: what it returned; the number of steps is a multiple of 10.
+
+    Raises:
+        ValueError: another number of steps.
+        FileTrouble: the file cannot be written.
+    """
+    arrays = {}
+    for agent, one in played.items():
+        for what, array in records.summarise(one.reward).items():
+            arrays[f"{agent}/{what}"] = array
+        arrays[f"{agent}/returns"] = np.concatenate(one.returns()).astype(np.float32)
+    about = records.provenance() | {
+        "environment": environment,
+        "agent": name,
+        "record": ALIASES.get(name, name),
+        "seed": seed,
+    }
+    about["versions"]["gymnasium"] = importlib.metadata.version("gymnasium")
+    checkpoint.save(path, arrays, about)
+
+
+def recorded(name: Name) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]]:
+    """What `record` wrote of an agent into the records that come with the package, by the
+    environment's ID: `AGENT/blocks` [lifetimes, 10], the sums over ten equal parts of each
+    lifetime, `AGENT/mean` [steps] and `AGENT/returns` [episodes], and what is known about them.
+
+    Raises:
+        FileTrouble: one of them is damaged.
+    """
+    files = sorted((results.recorded() / "play").glob("*.safetensors"))
+    found = [checkpoint.load(file) for file in files]
+    of_record = ALIASES.get(name, name)
+    return {about["environment"]: (x, about) for x, about in found if about["record"] == of_record}

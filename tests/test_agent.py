@@ -1,0 +1,300 @@
+"""An agent in a loop of its own does what its learner does in the package's loop."""
+
+import dataclasses
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from symla_lite import agent as agents
+from symla_lite import checkpoint
+from symla_lite.agent import ALIASES, FARTHEST, REFERENCES, Agent, Running
+from symla_lite.environments import cartpole
+from symla_lite.learner import Input, Sizes
+from symla_lite.lifetime import live
+from symla_lite.metarnn import metarnn
+from symla_lite.studies import results
+from symla_lite.symla import symla
+from symla_lite.symmetry import random_theta, replay_logits
+
+KEY = jax.random.key(5)
+SIZES = Sizes(4, 2)
+
+
+class AsGymnasium(gymnasium.Env):
+    """An environment of this package behind gymnasium's interface. What is random in step t comes
+    from `keys[t]`, as in a lifetime."""
+
+    def __init__(self, environment, task, first, keys):
+        self.environment, self.task, self.first, self.keys = environment, task, first, keys
+        self.observation_space = spaces.Box(-np.inf, np.inf, environment.sizes[:1])
+        self.action_space = spaces.Discrete(environment.sizes.action)
+        self.t, self.jitted = 0, jax.jit(environment.step)
+
+    def reset(self, *, seed=None, options=None):
+        key = self.first if self.t == 0 else self.keys[self.t, 2]
+        self.t += self.t > 0  # the step that resets
+        self.state, o = self.environment.reset(key, self.task)
+        return np.asarray(o), {}
+
+    def step(self, action):
+        new = self.jitted(self.keys[self.t, 1], self.task, self.state, jnp.int32(action))
+        self.state, self.t = new.state, self.t + 1
+        return np.asarray(new.observation), float(new.reward), bool(new.end), False, {}
+
+
+def by_hand(environment, agent, steps):
+    """gymnasium's usual loop, with an agent; inputs as the agent received them, and the rest."""
+    inputs, logits, actions, rewards = [], [], [], []
+    o, _ = environment.reset(seed=0)
+    reward, end, a = 0.0, False, np.zeros(environment.action_space.n)
+    while len(actions) < steps:
+        action = agent.act(o, reward, end)
+        inputs.append(Input(np.float32(o), np.float32(reward), np.float32(a), np.float32(end)))
+        logits.append(agent.logits)
+        actions.append(action)
+        a = np.eye(environment.action_space.n)[action]
+        if end:
+            o, _ = environment.reset()
+            reward, end = 0.0, False
+        else:
+            o, reward, terminated, truncated, _ = environment.step(action)
+            end = terminated or truncated
+        rewards.append(reward)
+    return jax.tree.map(lambda *x: jnp.stack(x), *inputs), np.stack(logits), actions, rewards
+
+
+# Everything that is standardised is so in the learner, which any loop of the package can run.
+LEARNERS = {
+    "symla": symla(hidden=6, message=3),
+    "metarnn": metarnn(hidden=6),
+    "standardising": agents.standardising(symla(hidden=6, message=3)),
+    "scaling": agents.scaling_rewards(agents.standardising(symla(hidden=6, message=3))),
+}
+
+
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
+def test_a_loop_of_ones_own_is_a_lifetime(learner):
+    """Where no action is left to chance, everything is equal: observations, the rewards beside
+    them, ends and resets, logits, actions."""
+
+    def certain(theta, h, x):
+        logits, h = learner.step(theta, h, x)
+        return 1e6 * logits + 1e3 * jnp.arange(logits.size), h  # SymLA begins with equal logits
+
+    sure = dataclasses.replace(learner, step=certain)
+    theta, environment, length = random_theta(learner, KEY, SIZES), cartpole("balance"), 150
+    lived = live(sure, environment, length, theta, KEY)
+    assert lived.end.sum() >= 2
+
+    key_task, _, key_reset, key_steps = jax.random.split(KEY, 4)
+    keys = jax.vmap(lambda key: jax.random.split(key, 3))(jax.random.split(key_steps, length))
+    task = environment.draw_task(key_task)
+    agent = Agent(sure, theta)
+    agent.reset(SIZES)
+    wrapped = AsGymnasium(environment, task, key_reset, keys)
+    inputs, logits, actions, rewards = by_hand(wrapped, agent, length)
+    np.testing.assert_array_equal(actions, lived.action)
+    np.testing.assert_array_equal(inputs.end, lived.end)
+    np.testing.assert_allclose(inputs.o, lived.observation, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rewards, lived.reward, rtol=1e-5)
+    np.testing.assert_allclose(logits, lived.logits, rtol=1e-3, atol=1e-6 * np.abs(logits).max())
+
+
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
+def test_its_logits_are_those_of_its_history(learner):
+    theta = random_theta(learner, KEY, SIZES)
+    agent = Agent(learner, theta)
+    agent.reset(SIZES, seed=4)
+    inputs, logits, actions, _ = by_hand(gymnasium.make("CartPole-v1"), agent, 120)
+    assert inputs.end.sum() >= 2 and 0 < np.mean(actions) < 1
+    again = replay_logits(learner, theta, KEY, inputs)  # no initial state is random
+    np.testing.assert_allclose(logits, again, rtol=1e-4, atol=1e-5)
+
+
+def test_actions_have_the_probabilities_of_the_logits():
+    theta = jnp.asarray([0.0, 1.0, 2.0])
+    constant = dataclasses.replace(
+        REFERENCES["random"](),
+        init_theta=lambda key, sizes: theta,
+        step=lambda theta, h, x: (theta, h),
+    )
+    agent = Agent(constant, theta)
+    agent.reset(Sizes(1, 3), seed=1)
+    taken = [agent.act([0.0]) for _ in range(3000)]
+    found = np.bincount(taken) / len(taken)
+    wanted = np.exp(theta) / np.exp(theta).sum()
+    np.testing.assert_allclose(found, wanted, atol=4 * np.sqrt(0.25 / len(taken)))
+
+
+def test_a_reset_forgets_everything_and_a_seed_decides_everything():
+    agent = Agent.load("one-rule")
+    rng = np.random.default_rng(0)
+    told = [(rng.normal(size=3), float(rng.normal()), bool(rng.random() < 0.1)) for _ in range(30)]
+
+    def lifetime(seed):
+        agent.reset(Sizes(3, 4), seed)
+        return [(agent.act(*x), agent.logits.tolist()) for x in told]
+
+    first = lifetime(2)
+    assert first != lifetime(3)
+    assert first == lifetime(2)
+
+
+def test_a_reward_that_nothing_earned_is_not_looked_at():
+    """Before the first action and after the end of an episode, as gymnasium's loops leave it."""
+    learner = metarnn(hidden=5)
+    agent = Agent(learner, random_theta(learner, KEY, SIZES))
+
+    def last(stale):
+        agent.reset(SIZES)
+        for reward, end in [(stale, False), (1.0, True), (stale, False), (1.0, False)]:
+            agent.act(np.ones(4), reward, end)
+        return agent.logits
+
+    np.testing.assert_array_equal(last(0.0), last(-7.0))
+
+
+# What comes in
+
+
+def test_running_moments_are_those_of_numpy():
+    x = np.random.default_rng(1).normal([3, -1e3, 0], [1e-3, 50, 0], (400, 3)).astype(np.float32)
+    known = Running(jnp.zeros(()), jnp.zeros(3), jnp.zeros(3))
+    for t, row in enumerate(x, start=1):
+        known = known.and_then(row)
+        if t in (1, 2, 7, 400):
+            seen = x[:t].astype(np.float64)
+            np.testing.assert_allclose(known.mean, seen.mean(axis=0), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(known.variance(), seen.var(axis=0), rtol=2e-3, atol=1e-12)
+            square = (seen**2).mean(axis=0)
+            np.testing.assert_allclose(known.mean_square(), square, rtol=1e-4, atol=1e-12)
+
+
+def heard(wrap):
+    """A learner that answers with what it received, behind a wrap: its logits are o, r."""
+    echo = dataclasses.replace(
+        REFERENCES["random"](), step=lambda theta, h, x: (jnp.append(x.o, x.r), h)
+    )
+    return wrap(echo)
+
+
+def test_what_an_agent_sees_is_standardised_with_what_came_so_far():
+    rng = np.random.default_rng(2)
+    x = np.stack([rng.normal(40, 3, 80), np.full(80, 7.0), rng.random(80) < 0.03], axis=1)
+    agent = Agent(heard(agents.standardising), {})
+    agent.reset(Sizes(3, 4))
+    for t in range(80):
+        agent.act(x[t])
+        so_far = np.float32(x[: t + 1])
+        spread = so_far.std(axis=0)
+        wanted = (x[t] - so_far.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+        wanted = np.clip(wanted, -FARTHEST, FARTHEST)
+        np.testing.assert_allclose(agent.logits[:3], wanted, rtol=1e-3, atol=1e-4)
+    rare = np.flatnonzero(x[:, 2])
+    assert len(rare), "nothing was cut off"
+
+
+def test_rewards_are_divided_by_the_root_of_their_mean_square():
+    agent = Agent(heard(agents.scaling_rewards), {})
+    agent.reset(Sizes(1, 2))
+    ends = [False, False, True, False, False, False]
+    rewards = [9.0, -3.0, 4.0, 9.0, 0.0, 12.0]  # the nines are none: nothing was done for them
+    earned, wanted = [], []
+    for t, r in enumerate(rewards):
+        counts = t > 0 and not ends[t - 1]
+        earned += [r] if counts else []
+        wanted.append(r / np.sqrt(np.mean(np.square(earned))) if counts and r else 0.0)
+    for r, end, scaled in zip(rewards, ends, wanted):
+        agent.act([0.0], r, end)
+        assert float(agent.logits[1]) == pytest.approx(scaled, rel=1e-5)
+
+
+def test_without_reward_it_hears_none():
+    agent = Agent(heard(lambda learner: learner), {}).without_reward()
+    agent.reset(Sizes(1, 2))
+    for _ in range(3):
+        agent.act([0.5], 3.0)
+        np.testing.assert_allclose(agent.logits, [0.5, 0.0])
+
+
+# Names
+
+
+def test_every_record_of_a_theta_has_a_name_and_loads():
+    folder = results.recorded()
+    files = {
+        str(path.relative_to(folder).with_suffix(""))
+        for path in folder.rglob("*-[0-9].safetensors")
+    }
+    assert files and set(agents.recorded()) == files
+    assert set(agents.names()) == files | set(ALIASES) | set(REFERENCES)
+    for name, record in agents.recorded().items():
+        if name.endswith("-0"):
+            arrays, about = checkpoint.load(folder / f"{name}.safetensors")
+            loaded = Agent.load(name, standardise=False)
+            assert loaded.learner is record.training.learner
+            assert loaded.learner.name == about["training"]["learner"]["name"]
+            kept = [arrays[x] for x in arrays if x.startswith("theta/")]
+            assert sum(x.size for x in jax.tree.leaves(loaded.theta)) == sum(x.size for x in kept)
+
+
+@pytest.mark.parametrize("name", [*ALIASES, *REFERENCES])
+def test_a_short_name_is_an_agent_for_other_sizes(name):
+    agent = Agent.load(name)
+    for sizes in (Sizes(2, 3), Sizes(7, 2)):
+        agent.reset(sizes)
+        assert 0 <= agent.act(np.ones(sizes.observation)) < sizes.action
+
+
+def test_the_switches_decide_what_is_done_to_what_comes_in():
+    names = {
+        (s, r): Agent.load("one-rule", standardise=s, scale_rewards=r).learner.name
+        for s in (True, False)
+        for r in (True, False)
+    }
+    assert names[False, False] == "symla" and len(set(names.values())) == 4
+
+
+# What is refused
+
+
+def test_an_unknown_name_is_refused_with_names_that_are_near():
+    with pytest.raises(ValueError, match="name 'tasks/night/symla-hearts-0': take one-rule"):
+        Agent.load("tasks/night/symla-hearts-0")
+    with pytest.raises(ValueError, match="tasks/night/symla-hearts_2-0"):
+        agents.record("tasks/night/symla-hearts_2-9")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda agent: agent.act(np.ones(3)), "observation has 3 entries.* for 4: give as many"),
+        (lambda agent: agent.act(np.ones((4, 1))), r"observation=.*give an array \[A\]"),
+        (lambda agent: agent.act([0, 1, np.nan, 2]), "observation=.*NaN or infinity, give"),
+        (lambda agent: agent.act(np.ones(4), np.nan), "reward=nan .*give a number"),
+        (lambda agent: agent.act(np.ones(4), 0.0, 1), "end=1 .*give True or False"),
+        (lambda agent: agent.reset((4, 0)), "sizes.action=0 .*give a whole number"),
+        (lambda agent: agent.reset(SIZES, -1), "seed=-1 .*give a whole number"),
+        (lambda agent: Agent(agent.learner, {"w": np.ones(2)}).reset(SIZES), "theta does not fit"),
+        (lambda agent: Agent.load("one-rule").act(np.ones(4)), r"give reset\(\) the sizes"),
+        (lambda agent: Agent.load("one-rule", standardise="no"), "standardise='no' .*give True"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_what_does_not_suit_an_agent_is_refused(call, words):
+    agent = Agent.load("one-rule")
+    agent.reset(SIZES)
+    agent.act(np.ones(4))
+    with pytest.raises(ValueError, match=words):
+        call(agent)
+
+
+def test_a_theta_of_fixed_sizes_is_refused_elsewhere():
+    agent = Agent.load("observation_spaces/standard/metarnn-cartpole-0")
+    agent.reset(SIZES)
+    with pytest.raises(ValueError, match="theta does not fit metarnn.* 5 inputs and 2 actions"):
+        agent.reset(Sizes(5, 2))

@@ -1,0 +1,95 @@
+"""A model card says what is in the records, and nothing else."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from symla_lite import agent, card, checkpoint, play
+from symla_lite.agent import REFERENCES
+from symla_lite.play import WITHOUT_REWARD
+from symla_lite.studies import results
+
+RULE = "tasks/night/symla-hearts_2-0"
+
+
+def rows(text):
+    """The rows of all tables of a card, by their first entry."""
+    cells = [re.split(r" \| ", line.strip("| ")) for line in text.splitlines() if "|" in line]
+    return {first: others for first, *others in cells}
+
+
+def whole(name):
+    return checkpoint.load(results.recorded() / f"{name}.safetensors")[0]
+
+
+def test_the_numbers_are_those_of_the_records():
+    arrays, table = whole(RULE), rows(card.card("one-rule"))
+    for world in ("hearts_2", "hearts_2_swapped", "hearts_3"):
+        first, late, blind, chance = table[world]
+        shown = [float(cell.split(" [")[0]) for cell in (first, late, blind)]
+        seen, unpaid = arrays[f"{world}/mean"], arrays[f"{world}_without_reward/mean"]
+        wanted = [seen[:100].mean(), seen[-200:].mean(), unpaid[-200:].mean()]
+        np.testing.assert_allclose(shown, wanted, atol=6e-4)
+        assert len(re.findall(r"-?\d\.\d{3}", chance)) == 3
+    assert table["meta-trained on"] == ["linear-1-2, then linear-4-4, then hearts-2-standardised"]
+    assert "2,640 meta-parameters" in table["learner"][0]
+    assert table["record"] == [f"data/{RULE}.safetensors"]
+
+
+def test_the_numbers_of_gymnasium_are_those_of_its_records():
+    table = rows(card.card("one-rule"))
+    found = play.recorded("one-rule")
+    assert {"CliffWalking-v1", "Blackjack-v1", "CartPole-v1"} <= set(found)
+    assert found.keys() == play.recorded(RULE).keys()
+    for environment, (arrays, about) in found.items():
+        assert about["environment"] == environment and about["agent"] == "one-rule"
+        steps = len(arrays["one-rule/mean"])
+        everybody = ["one-rule", "one-rule" + WITHOUT_REWARD, *REFERENCES]
+        wanted = [arrays[f"{who}/mean"][-(steps // 5) :].mean() for who in everybody]
+        shown = [float(cell.split(" [")[0]) for cell in table[environment][3:]]
+        np.testing.assert_allclose(shown, wanted, atol=6e-4)
+
+
+def test_what_learns_is_clear_of_its_control_and_of_chance():
+    def of(own, blind, chance):
+        noise = np.random.default_rng(0).normal(0, 0.01, (30, 10))
+        level = {"x": own, "x without reward": blind, "random": chance}
+        blocks = {f"{who}/blocks": 10 * (mean + noise) for who, mean in level.items()}
+        return blocks | {f"{who}/mean": np.zeros(100) for who in level}
+
+    assert card.learned(of(1.0, 0.5, 0.2), "x")
+    assert not card.learned(of(1.0, 1.0, 0.2), "x")
+    assert not card.learned(of(1.0, 0.2, 1.0), "x")
+    assert not card.learned(of(0.1, 0.5, 0.2), "x")
+
+
+def test_another_record_gives_another_card(tmp_path, monkeypatch):
+    for folder in ("tasks", "play"):
+        shutil.copytree(results.recorded() / folder, tmp_path / folder)
+    monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+    before = card.card("one-rule")
+    path = tmp_path / f"{RULE}.safetensors"
+    arrays, about = checkpoint.load(path)
+    arrays["hearts_2/blocks"] = arrays["hearts_2/blocks"] + np.float32(1)
+    checkpoint.save(path, arrays, about)
+    after = card.card("one-rule")
+    assert before != after
+    assert len(set(before.splitlines()) ^ set(after.splitlines())) == 2
+
+
+def test_every_kind_of_record_has_a_card():
+    of_kinds = {
+        (record.study.name, record.training.learner.name): name
+        for name, record in agent.recorded().items()
+    }
+    for name in of_kinds.values():
+        text = card.card(name)
+        assert text.startswith(f"# {name}\n") and "meta-parameters" in text
+        assert ("## In environments of gymnasium" in text) == (name == RULE)
+
+
+def test_a_reference_has_no_card():
+    with pytest.raises(ValueError, match="No record has the name 'random': take one-rule"):
+        card.card("random")

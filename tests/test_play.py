@@ -1,0 +1,241 @@
+"""Agents in environments of gymnasium: the loop, what suits, and whether anything is learned."""
+
+import builtins
+import copy
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+from gymnasium import spaces
+from scipy import stats
+
+from symla_lite import play as playing
+from symla_lite.agent import REFERENCES, Agent, begin
+from symla_lite.play import Played, compare, curves, in_parts, last_fifth, play, suited
+
+SEED = 11
+
+
+class World(gymnasium.Env):
+    """Spaces as they are given. Every third step ends an episode, every fifth cuts one off; an
+    action pays its own number."""
+
+    def __init__(self, observation, action):
+        self.observation_space, self.action_space = observation, action
+        self.t, self.taken = 0, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.t += 1
+        self.taken.append(int(action))
+        seen = self.observation_space.sample()
+        return seen, float(action), self.t % 3 == 0, self.t % 5 == 0, {}
+
+
+# The states of SymLA are chaotic, and one by one they are computed in another order than side by
+# side: where observations are real numbers, actions part after fifty steps.
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("CartPole-v1", "actor-critic"),
+        ("Taxi-v4", "one-rule"),
+        ("Blackjack-v1", "one-rule"),
+        ("CliffWalking-v1", "one-rule"),
+    ],
+)
+def test_it_is_gymnasiums_usual_loop_written_by_hand(name, rule):
+    """One lifetime, with an agent that is called step by step, in an environment that was never
+    put into a vector."""
+    agent, steps = Agent.load(rule), 60
+    played = play(name, agent, steps, seed=SEED)
+
+    environment = suited(name)
+    start, sizes = environment.action_space.start, playing.sizes_of(environment)
+    agent.reset(sizes)
+    (key,) = jax.random.split(jax.random.key(SEED), 1)
+    agent.memory = begin(agent.learner, agent.theta, key, sizes)
+    rewards, ends = [], []
+    o, _ = environment.reset(seed=SEED)
+    reward = end = 0
+    for _ in range(steps):
+        action = agent.act(o, reward, bool(end))
+        ends.append(bool(end))
+        if end:
+            o, _ = environment.reset()
+            reward = end = 0
+        else:
+            o, reward, terminated, truncated, _ = environment.step(start + action)
+            end = terminated or truncated
+        rewards.append(reward)
+    np.testing.assert_array_equal(played.reward, [rewards])
+    np.testing.assert_array_equal(played.end, [ends])
+    if name in ("CartPole-v1", "Blackjack-v1"):
+        assert sum(ends) >= 2
+
+
+def test_returns_are_sums_over_the_episodes_that_ended():
+    reward = np.array([[1, 2, 0, 4, 0, 8, 16], [1, 1, 1, 1, 1, 1, 1]], float)
+    end = np.zeros((2, 7), bool)
+    end[0, [2, 4]] = True
+    first, second = Played(reward, end).returns()
+    np.testing.assert_array_equal(first, [3, 4])
+    assert len(second) == 0
+
+
+def test_the_returns_are_those_that_gymnasium_counts():
+    """Its wrapper counts every episode in an environment of its own."""
+    counted = []
+
+    class Counted(gymnasium.wrappers.RecordEpisodeStatistics):
+        def step(self, action):
+            *out, info = super().step(action)
+            if "episode" in info:
+                counted.append(info["episode"]["r"])
+            return *out, info
+
+        def __deepcopy__(self, memo):
+            return Counted(copy.deepcopy(self.env, memo))
+
+    found = play(Counted(gymnasium.make("Blackjack-v1")), Agent.load("random"), 200, 1, SEED)
+    assert len(counted) > 50
+    np.testing.assert_allclose(np.concatenate(found.returns()), counted[: len(found.returns()[0])])
+
+
+def test_lifetimes_differ_and_a_seed_decides_all_of_them():
+    first, again, other = (
+        play("CartPole-v1", Agent.load("random"), 80, 3, seed) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first.end, again.end)
+    assert not np.array_equal(first.end, other.end)
+    assert len({row.tobytes() for row in first.end}) == 3
+
+
+# What suits
+
+BOX = spaces.Box(-1, 1, (3,))
+SUITS = {
+    "vector": (BOX, 3),
+    "number": (spaces.Discrete(4, start=2), 4),
+    "several numbers": (spaces.MultiDiscrete([2, 3]), 5),
+    "switches": (spaces.MultiBinary(4), 4),
+    "tuple": (spaces.Tuple([spaces.Discrete(3), BOX]), 6),
+    "dict": (spaces.Dict(a=spaces.Discrete(2), b=spaces.Dict(c=BOX)), 5),
+}
+
+
+@pytest.mark.parametrize("name", SUITS)
+@pytest.mark.parametrize("start", [0, -1])
+def test_vectors_numbers_and_their_combinations_suit(name, start):
+    space, inputs = SUITS[name]
+    world = World(space, spaces.Discrete(3, start=start))
+    flat = suited(world)
+    assert playing.sizes_of(flat) == (inputs, 3)
+    o, _ = flat.reset(seed=0)
+    assert o.shape == (inputs,)
+    played = play(world, Agent.load("one-rule"), 40, 2, SEED)
+    acted = ~played.end
+    assert set(np.unique(played.reward[acted])) == {start, start + 1, start + 2}
+    assert not played.reward[played.end].any()
+    assert 2 * 40 * (7 / 15) / (22 / 15) * 0.8 < played.end.sum()  # terminated and truncated alike
+
+
+UNSUITED = {
+    "continuous": (World(BOX, BOX), "actions of environment='World' are Box.*take an environment"),
+    "several": (World(BOX, spaces.MultiDiscrete([2, 2])), "actions .* are MultiDiscrete.*take"),
+    "image": (World(spaces.Box(0, 255, (8, 8, 3)), spaces.Discrete(2)), "observations .*take"),
+    "text": (World(spaces.Text(5), spaces.Discrete(2)), "observations .* are Text.*take"),
+    "image inside": (
+        World(spaces.Tuple([BOX, spaces.Box(0, 1, (2, 2))]), spaces.Discrete(2)),
+        "observations .*take",
+    ),
+    "unknown": ("Casino-v0", "does not make environment='Casino-v0' .*Casino.*take an ID"),
+    "not installed": ("LunarLander-v3", "does not make environment='LunarLander-v3'.*install"),
+    "pendulum": ("Pendulum-v1", "actions of environment='Pendulum-v1' are Box.*take"),
+    "empty": ("", "does not make environment=''"),
+    "number": (3, "environment=3 is none of gymnasium: give one"),
+    "spaces": (World(BOX, None), "actions .* are None"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUITED)
+def test_what_does_not_suit_is_refused_in_one_sentence(name):
+    environment, words = UNSUITED[name]
+    with pytest.raises(ValueError, match=words) as refusal:
+        play(environment, Agent.load("random"), 5)
+    assert "\n" not in str(refusal.value)
+
+
+def test_without_gymnasium_it_says_how_to_install_it(monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *rest):
+        if name.partition(".")[0] == "gymnasium":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ValueError, match="pip install gymnasium"):
+        play("CartPole-v1", Agent.load("random"), 5)
+
+
+def test_observations_that_are_not_finite_are_refused():
+    world = World(spaces.Box(-np.inf, np.inf, (2,)), spaces.Discrete(2))
+    world.reset = lambda seed=None, options=None: (np.array([np.nan, 0.0]), {})
+    with pytest.raises(ValueError, match="holds NaN or infinity.*take"):
+        play(world, Agent.load("random"), 5)
+
+
+# What is shown
+
+REWARD = np.arange(50.0)[None] * np.array([[0.0], [1.0], [2.0]])
+
+
+def test_the_last_fifth_and_the_parts_are_means_of_steps():
+    assert last_fifth(REWARD).mean == pytest.approx(np.mean(np.arange(40, 50)))
+    assert np.isnan(last_fifth(REWARD[:1]).low)
+    np.testing.assert_allclose(in_parts(REWARD[1:2, :40]), np.arange(40).reshape(1, 20, 2).mean(2))
+    assert in_parts(REWARD[:, :7]).shape == (3, 7)
+
+
+def test_a_curve_of_text_rises_where_rewards_rise():
+    flat = Played(np.zeros((3, 50)), np.zeros((3, 50), bool))
+    up = flat._replace(reward=REWARD)
+    first, second = playing.as_text({"up": up, "nothing": flat}).splitlines()
+    bars = first.split()[1]
+    assert list(bars) == sorted(bars) and bars[0] == "▁" and bars[-1] == "█"
+    assert second.split()[1] == "▁" * 20
+    only = playing.as_text({"nothing": flat})
+    assert "▁" * 20 in only and "0.000 [0.000, 0.000]" in only
+
+
+def test_the_picture_has_a_line_for_each_agent_and_dashes_for_the_control():
+    one = Played(REWARD, np.zeros_like(REWARD, bool))
+    names = ["one-rule", "one-rule without reward", *REFERENCES]
+    (axes,) = curves(dict.fromkeys(names, one), "A title").axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines) == names
+    assert lines["one-rule without reward"].get_linestyle() == "--"
+    np.testing.assert_allclose(lines["random"].get_ydata(), in_parts(REWARD).mean(axis=0))
+
+
+# Whether anything is learned
+
+
+@pytest.mark.slow
+def test_the_one_rule_learns_from_reward_to_keep_off_the_cliff():
+    """CliffWalking of gymnasium: -1 a step, -100 for a step off the cliff. Sixty lifetimes, beside
+    a random agent and the same theta without its reward."""
+    agents = playing.beside("one-rule")
+    del agents["win-stay"], agents["actor-critic"]
+    played = compare("CliffWalking-v1", agents, steps=1000, lifetimes=60, seed=SEED)
+    learned, blind, chance = (one.reward for one in played.values())
+    late = [reward[:, -200:].mean(axis=1) for reward in (learned, blind, chance)]
+    for other in late[1:]:
+        assert stats.ttest_ind(late[0], other, equal_var=False, alternative="greater").pvalue < 1e-3
+    assert late[0].mean() > learned[:, :200].mean() + 1.0, "it does not get better"

@@ -60,7 +60,7 @@ from symla_lite.checkpoint import FileTrouble
 from symla_lite.claims import CLAIMS, Finding
 from symla_lite.environments import bandits, classification, independent_arms
 from symla_lite.evolution import ES
-from symla_lite.figures import regret
+from symla_lite.figures import Course, regret
 from symla_lite.learner import Sizes, first_input
 from symla_lite.lifetime import live
 from symla_lite.meta_testing import Estimate, meta_test
@@ -107,7 +107,7 @@ NUMBERS = {
     **dict.fromkeys("margin memory output_scale prediction_rate sigma spread".split(), POSITIVE),
     **dict.fromkeys("gap initial_std noise save_every seconds std".split(), NOT_NEGATIVE),
     **dict.fromkeys("level p trace".split(), SHARE),
-    **dict.fromkeys("bonus bound forget_bias none value".split(), REAL),
+    **dict.fromkeys("bonus bound forget_bias least none value".split(), REAL),
     "colours": Numbers(True, 16, (1, 257, 0)),
     "discount": Numbers(False, 0.5, (-0.1, 1.1)),
     "scale": POSITIVE,
@@ -128,6 +128,7 @@ SPECIAL = {
     ("vsml.vsml", "message"): Numbers(True, 3, (2, 0, -1)),
     ("vsml.supervised", "size"): Numbers(True, 3, (2, 0, -1)),
     ("figures.end_labels", "size"): POSITIVE,
+    ("figures.lines", "level"): REAL,
     ("verify.retest", "which"): INDEX,
     ("claims.line", "low"): Numbers(False, 0.0, infinite=True),
     ("claims.line", "high"): Numbers(False, 1.0, infinite=True),
@@ -184,7 +185,7 @@ def example(tmp_path_factory):
         Finding("here", "m", estimate, "≥ 0", "yes", "alike"), backprop_cell(0.1),
         textbook(backprop_cell(0.1)), first_input(jnp.zeros(3), sizes),
         MetaTrained(theta, {}, {}, 0.0), Agent(learner, theta), begin(learner, theta, KEY, sizes),
-        agent.record("one-rule"),
+        agent.record("one-rule"), Course(*np.ones((4, 3))),
     ]  # fmt: skip
     by_type = {type(thing): thing for thing in things}
     weights = (np.ones((3, 2)),)
@@ -199,9 +200,9 @@ def example(tmp_path_factory):
         ("bayes_optimal", "prior"): independent_prior(),
         ("classification", "learners"): {learner: outer},
         ("counts", "counts"): no_counts(sizes),
-        ("ablations", "loops"): {"quick": outer, "standard": outer},
         ("figures.curves_and_controls", "curves"): {"a": {}},
         ("systems", "test_length"): 10,
+        ("figures.side_by_side", "columns"): {"a": {"b": 1}},
         ("figures", "courses"): {"a": {"b": {}}},
         ("figures", "curves"): {"symla": regret(np.ones((2, 20)), np.ones((2, 4, 2)))},
         ("figures", "fitness"): {"easy": {"symla": np.ones((2, 5))}},

@@ -47,7 +47,7 @@ STUDIES = {
     "10": ("tasks",),
     "11": ("environments",),
     "12": ("systems_bandits", "systems_biased", "systems_cartpole", "systems_hearts"),
-    "13": ("ablations_bandits", "ablations_linear", "ablations_cartpole"),
+    "13": ("ablations_bandits", "ablations_cartpole", "ablations_order"),
 }
 """Which chapter, by its number, is about which studies."""
 

@@ -190,3 +190,30 @@ def test_the_page_on_your_environment_is_not_built_from_records_that_make_its_te
     change(path, other)
     with pytest.raises(AssertionError):
         shown(page, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("training", "test", "more"), [("sum", "12", -1), ("pairs", "2", -1), ("four_ticks", "12", 2)]
+)
+def test_chapter_13_is_not_built_from_records_that_make_its_text_false(
+    data, monkeypatch, training, test, more
+):
+    """A sum that works with 12 arms, a choice that is clear of the default on two, and one with
+    which less carries over."""
+    data("ablations_order")
+    folder = data("ablations_bandits")
+    page = cells("13_open_points.md", section="The recorded runs")
+
+    def build():
+        study = studies.named("ablations_bandits")
+        return shown(page, monkeypatch, on_bandits=study)
+
+    build()
+
+    def changed(arrays):
+        arrays[f"{test}/blocks"] = arrays[f"{test}/blocks"] + np.float32(more)
+
+    for seed in range(3):
+        change(folder / f"{training}-{seed}.safetensors", changed)
+    with pytest.raises(AssertionError):
+        build()

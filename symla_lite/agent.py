@@ -14,7 +14,7 @@ Nothing is tuned and theta does not change: whatever it learns within a lifetime
 `play` runs it in any environment of gymnasium.
 
 A learner of this book expects inputs of order one. What an environment says may be of any size, and
-nobody knows beforehand of which; so an agent standardises what it sees while it sees it
+it is not known beforehand of which; so an agent standardises what it sees while it sees it
 (`standardising`).
 """
 

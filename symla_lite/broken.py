@@ -11,7 +11,6 @@ Meta-training may move them, and what they then break is one symmetry, or as few
   weight for each rank. No order matters, but the numbers of inputs and of actions are fixed.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import haiku as hk
@@ -150,4 +149,4 @@ def _of_cells(
     def step(theta: Theta, state, x: Input):
         return pass_messages(cells(theta), options, state, x)
 
-    return Learner(name, dataclasses.asdict(options) | more, init_theta, init_state, step)
+    return Learner(name, {**plain.options, **more}, init_theta, init_state, step)

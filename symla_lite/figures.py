@@ -294,12 +294,18 @@ def side_by_side(
     Raises:
         ValueError: columns of different things.
     """
-    names = list(next(iter(columns.values())))
-    for header, column in columns.items():
-        if list(column) != names:
-            raise ValueError(f"The column {header!r} has the rows {list(column)}, not {names}.")
+    names = _shared(columns, "column", "rows")
     rows = [[name, *(column[name] for column in columns.values())] for name in names]
     table([first, *columns], rows, caption)
+
+
+def _shared(things: Mapping[str, Mapping[str, object]], what: str, parts: str) -> list[str]:
+    """The names of the parts that all things have. Raises `ValueError` where one has others."""
+    names = list(next(iter(things.values())))
+    for name, thing in things.items():
+        if list(thing) != names:
+            raise ValueError(f"The {what} {name!r} has the {parts} {list(thing)}, not {names}.")
+    return names
 
 
 def with_interval(values: np.ndarray, digits: Index = 2) -> str:
@@ -767,10 +773,7 @@ def lifetime_curves(
     Raises:
         ValueError: rows with different columns.
     """
-    columns = list(next(iter(courses.values())))
-    for row, panels in courses.items():
-        if list(panels) != columns:
-            raise ValueError(f"The row {row!r} has the columns {list(panels)}, not {columns}.")
+    columns = _shared(courses, "row", "columns")
     fig, all_axes = plt.subplots(
         len(courses),
         len(columns),

@@ -21,20 +21,22 @@ from symla_lite import broken
 from symla_lite.baselines import random_policy, win_stay
 from symla_lite.checks import Count, Name
 from symla_lite.controls import without_reward
-from symla_lite.environments.bandits import biased, independent_arms, regret_per_pull
+from symla_lite.environments.bandits import biased, independent_arms
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.transforms import reset_at_once
 from symla_lite.learner import Learner
 from symla_lite.lifetime import Lifetime
 from symla_lite.meta_training import Outer
-from symla_lite.studies.study import Scale, Study, Test, Training, tested_on
+from symla_lite.studies.study import Scale, Study, Test, Training, references_on, tested_on
 from symla_lite.studies.systems import (
     PAPER,
     POLE,
     POLE_PERMUTED,
+    PULLS,
     of_pole,
     of_pulls,
     outer,
+    regret,
 )
 from symla_lite.symla import symla
 
@@ -118,11 +120,7 @@ def ablation(
         figure="none: the paper leaves it open",
         measure=measure,
         tests=tests,
-        references=tuple(
-            Test(f"{reference}/{key}", learner, where)
-            for reference, learner in references.items()
-            for key, where in tested.items()
-        ),
+        references=references_on(references, tested),
         scales={
             "quick": Scale(quick, seeds[:1], 100, test_length),
             "standard": Scale(standard, seeds, test_lifetimes, test_length),
@@ -133,7 +131,6 @@ def ablation(
 
 # Bandits. No episode ends in a bandit: the flag is always zero there.
 
-PULLS = 100
 TWO_ARMS = independent_arms(2)
 ON_BANDITS = tuple(name for name in VARIANTS if name != "no_end_flag")
 
@@ -148,11 +145,6 @@ def on_bandits(loop: Outer) -> tuple[Training, ...]:
         *trainings(TWO_ARMS, loop, *ON_BANDITS),
         Training("pairs", VARIANTS["default"], TWO_ARMS, pairs),
     )
-
-
-def regret(lifetime: Lifetime) -> jax.Array:
-    """Regret of every pull, [L]."""
-    return regret_per_pull(lifetime.task, lifetime.action)
 
 
 BANDIT_ABLATIONS = ablation(

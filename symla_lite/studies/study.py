@@ -69,6 +69,18 @@ def tested_on(
     return tuple(Test(f"{prefix}{key}", learner, where) for key, where in environments.items())
 
 
+def references_on(
+    references: Mapping[str, Learner], environments: Mapping[Any, Environment]
+) -> tuple[Test, ...]:
+    """Learners that need no training, each on every environment; the tests are named
+    `REFERENCE/KEY`."""
+    return tuple(
+        Test(f"{name}/{key}", learner, where)
+        for name, learner in references.items()
+        for key, where in environments.items()
+    )
+
+
 WIPED = 10
 """Steps between two wipes of the state, in the control that asks what memory is worth."""
 

@@ -53,7 +53,14 @@ from symla_lite.evolution import ES
 from symla_lite.learner import Learner
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
-from symla_lite.studies.study import Scale, Study, Test, Training, controls, tested_on
+from symla_lite.studies.study import (
+    Scale,
+    Study,
+    Training,
+    controls,
+    references_on,
+    tested_on,
+)
 from symla_lite.symla import symla
 
 CONSTANTS = ("reinforce", "actor-critic")
@@ -150,11 +157,7 @@ def study(
         figure="Table 1",
         measure=measure,
         tests=lambda training: with_and_without_reward(training, worlds),
-        references=tuple(
-            Test(f"{reference}/{key}", learner, where)
-            for reference, learner in references.items()
-            for key, where in worlds.items()
-        ),
+        references=references_on(references, worlds),
         scales=scales,
     )
 

@@ -104,8 +104,12 @@ def _end(ending: list[multiprocessing.context.SpawnProcess]) -> None:
 
 def _lost(ended: list[multiprocessing.context.SpawnProcess]) -> BaseException:
     """What is said of workers that ended by themselves."""
+    patience = time.monotonic() + PATIENCE
     for worker in ended:
-        worker.join(1.0)
+        # The executor waits for it, too. Of two threads that wait for one process, one receives the
+        # status, and the other may be back before that status is known.
+        while worker.exitcode is None and time.monotonic() < patience:
+            time.sleep(0.01)
     statuses = [worker.exitcode for worker in ended if worker.exitcode]
     if UNGUARDED in statuses:
         return SystemExit(

@@ -4,7 +4,8 @@ python book/_tools/pdf.py _build/html _build/book.pdf
 
 A Chromium prints them, and not LaTeX: a page's tables, explorers (in their first state) and
 typeset formulas come out as they are read, and nothing has to be installed but the browser that
-`make test-browser` takes too. Solutions are printed open, code that a page folds away stays folded.
+`make test-browser` takes too. Solutions are printed open. Code that a page folds away is left out:
+on paper nobody can open it.
 """
 
 from __future__ import annotations
@@ -24,15 +25,24 @@ READY = """async () => {
     }
     if (window.MathJax?.startup) await MathJax.startup.promise;
     await document.fonts.ready;
-    await new Promise((next) => setTimeout(next, 1500));  // for the widgets
+    const running = [...document.querySelectorAll("[data-do=toggle]")];  // of the live page
+    for (const button of running) button.click();
+    await new Promise((next) => setTimeout(next, running.length ? 6000 : 1500));  // for the widgets
+    for (const button of running) button.click();
 }"""
+WIDTH = 774
+"""Of the browser's window: the text's on A4 at `SCALE`, so that canvases need no squeezing."""
+SCALE = 0.85
 STYLE = """
     .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .prev-next-footer,
-    .bd-footer-content, .equation-code, .headerlink, #pst-skip-link, .live-controls
-        { display: none !important; }
+    .bd-footer-content, .equation-code, .headerlink, #pst-skip-link, .live-controls,
+    details.hide:not([open]) { display: none !important; }
     .bd-main, .bd-content, .bd-article-container { max-width: none !important; }
-    img, tr, .MathJax { break-inside: avoid; }
+    h1, h2, h3, h4, img, figure, tr, .MathJax, .cell_input, .widget-vbox, .jupyter-widgets
+        { break-inside: avoid; }
+    h1, h2, h3, h4, caption, summary, .admonition-title { break-after: avoid; }
     pre { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+    pre { break-inside: auto !important; }
 """
 
 
@@ -54,6 +64,7 @@ def write(book: Path, pages: list[str], path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.path(), args=chromium.FLAGS)
         page = browser.new_context(offline=True, color_scheme="light").new_page()
+        page.set_viewport_size({"width": WIDTH, "height": 1000})
         for number, name in enumerate(pages):
             page.goto((book / name).resolve().as_uri())
             page.evaluate(READY)
@@ -63,7 +74,7 @@ def write(book: Path, pages: list[str], path: Path) -> None:
                 path=part,
                 format="A4",
                 print_background=True,
-                scale=0.85,
+                scale=SCALE,
                 margin={side: "18mm" for side in ("top", "right", "bottom", "left")},
             )
             whole.append(part, outline_item=page.title().split(" — ")[0], import_outline=False)

@@ -142,9 +142,7 @@ class Earned(NamedTuple):
     eps: jax.Array
     """Their noise, [P, D]."""
     earned: jax.Array
-    """Their fitness, [P, 2]."""
-    known: jax.Array
-    """The same, with NaN for a member whose state is not finite in the end."""
+    """Their fitness, [P, 2]; NaN for a member whose state is not finite in the end."""
 
 
 LONG = 120
@@ -327,44 +325,51 @@ def outer_step(
         keys = jax.random.split(key_lives, es.pairs)
         if alone:
             earned, finite = evolution.pair_fitness(fitness, theta, eps, es.sigma, keys, chunk)
-            return Earned(eps, earned, jnp.where(finite, earned, jnp.nan))
+            return Earned(eps, jnp.where(finite, earned, jnp.nan))
         own = devices.share(eps), es.sigma, devices.share(keys)
         earned, finite = evolution.pair_fitness(fitness, theta, *own, chunk)
-        earned = devices.gather(jnp.where(finite, earned, jnp.nan), es.pairs)
-        return Earned(eps, earned, earned)
+        return Earned(eps, devices.gather(jnp.where(finite, earned, jnp.nan), es.pairs))
 
-    def move(theta, optimiser, all_earned: list[tuple[jax.Array, jax.Array]], healthy: bool):
-        """Theta and the optimiser's state after noise and fitness, and a row but for its last."""
-        shape, norm, mean_and_spread = (
-            (evolution.shape_healthy, jnp.linalg.norm, lambda x: (jnp.mean(x), jnp.std(x)))
-            if healthy
-            else (evolution.shape, evolution.norm, evolution.mean_and_spread)
+    def ascent(found: list[Earned], shape: Callable) -> jax.Array:
+        """The gradient's estimate, [D]."""
+        es = outer.es
+        return sum(
+            (evolution.gradient(x.eps, shape(x.earned, es.shaping), es.sigma) for x in found), 0.0
         )
-        gradient = 0.0
-        for eps, earned in all_earned:
-            shaped = shape(earned, outer.es.shaping)
-            gradient += evolution.gradient(eps, shaped, outer.es.sigma)
+
+    def move(theta, optimiser, gradient, all_earned: list[jax.Array], norm, mean_and_spread):
+        """Theta and the optimiser's state after a gradient, and a row but for its last."""
         updates, optimiser = adam.update(-gradient, optimiser)  # Adam descends, Equation 10 ascends
         theta = optax.apply_updates(theta, updates)
-        everybody = jnp.concatenate([earned for _, earned in all_earned])
-        row = [*mean_and_spread(everybody), norm(gradient)]
+        row = [*mean_and_spread(jnp.concatenate(all_earned)), norm(gradient)]
         if isinstance(environment, Mixture):
-            row += [mean_and_spread(earned)[0] for _, earned in all_earned]
+            row += [mean_and_spread(earned)[0] for earned in all_earned]
         return theta, optimiser, row
 
     def step(theta, optimiser, key):
         keys = [key] if len(shared) == 1 else jax.random.split(key, len(shared))
         found = [earn(*part, theta, key) for part, key in zip(shared, keys)]
-        # What is healthy is computed as if nothing else could be, to the same bits as ever.
-        after = move(theta, optimiser, [(x.eps, x.earned) for x in found], healthy=True)
-        known = jnp.concatenate([x.known for x in found])
-        after = jax.lax.cond(
-            evolution.is_healthy(known),
-            lambda: after,
-            lambda: move(theta, optimiser, [(x.eps, x.known) for x in found], healthy=False),
+        earned = [x.earned for x in found]
+        everybody = jnp.concatenate(earned)
+        # What is healthy is computed as if nothing else could be, to the same bits as ever. Both
+        # gradients are computed: as an operand of the branch, all noise would be copied.
+        any_gradient = ascent(found, evolution.shape)
+        after = move(
+            theta,
+            optimiser,
+            ascent(found, evolution.shape_healthy),
+            earned,
+            jnp.linalg.norm,
+            lambda x: (jnp.mean(x), jnp.std(x)),
         )
-        theta, optimiser, row = after
-        return theta, optimiser, (*row, jnp.sum(~jnp.isfinite(known), dtype=row[0].dtype))
+        theta, optimiser, row = jax.lax.cond(
+            evolution.is_healthy(everybody),
+            lambda: after,
+            lambda: move(
+                theta, optimiser, any_gradient, earned, evolution.norm, evolution.mean_and_spread
+            ),
+        )
+        return theta, optimiser, (*row, jnp.sum(~jnp.isfinite(everybody), dtype=row[0].dtype))
 
     return step if alone else devices.on_all(step, mesh)
 

@@ -1,7 +1,7 @@
-"""SymLA with one of its symmetries broken at a time.
+"""SymLA without some of its symmetries.
 
-Each learner here is SymLA with meta-parameters more, whose first values leave SymLA as it is.
-Meta-training may move them, and what they then break is one symmetry, or as few as possible:
+Each learner here is SymLA with additional meta-parameters, whose first values leave SymLA as it is.
+Meta-training may move them, and what they then break is as little as possible:
 
 - `untied`: every cell has a theta of its own. No rule is shared, so theta also fits one pair of
   sizes, and places matter;

@@ -48,14 +48,16 @@ def test_the_numbers_of_gymnasium_are_those_of_its_records():
         steps = len(arrays["one-rule/mean"])
         everybody = ["one-rule", "one-rule" + WITHOUT_REWARD, *REFERENCES]
         wanted = [arrays[f"{who}/mean"][-(steps // 5) :].mean() for who in everybody]
-        shown = [float(cell.split(" [")[0]) for cell in table[environment][3:]]
+        lifetimes = len(arrays["one-rule/blocks"])
+        cells = table[environment][2:] + table[f"{environment}, {lifetimes} × {steps:,}"]
+        shown = [float(cell.split(" [")[0]) for cell in cells]
         np.testing.assert_allclose(shown, wanted, atol=6e-4)
 
 
 def test_what_learns_is_clear_of_its_control_and_of_chance():
-    def of(own, blind, chance):
+    def of(own, blind, chance, reflex=0.0):
         noise = np.random.default_rng(0).normal(0, 0.01, (30, 10))
-        level = {"x": own, "x without reward": blind, "random": chance}
+        level = {"x": own, "x without reward": blind, "random": chance, "win-stay": reflex}
         blocks = {f"{who}/blocks": 10 * (mean + noise) for who, mean in level.items()}
         return blocks | {f"{who}/mean": np.zeros(100) for who in level}
 
@@ -63,6 +65,7 @@ def test_what_learns_is_clear_of_its_control_and_of_chance():
     assert not card.learned(of(1.0, 1.0, 0.2), "x")
     assert not card.learned(of(1.0, 0.2, 1.0), "x")
     assert not card.learned(of(0.1, 0.5, 0.2), "x")
+    assert not card.learned(of(1.0, 0.5, 0.2, reflex=1.0), "x")
 
 
 def test_another_record_gives_another_card(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ worlds:
 - hearts 2×2 as they are, tested there and with the rewards swapped.
 
 Where the world is changed for the test, there are MetaRNNs more, whose meta-training has the change
-drawn anew in every lifetime: is the architecture needed, or does augmentation do? On the biased
+drawn anew in every lifetime: is the architecture needed, or is augmentation enough? On the biased
 bandit one meets the arms in a random order; on CartPole one meets inputs and actions in a random
 order, and on hearts one meets either sign of the reward, with as many environment steps as all
 others and with ten times as many.

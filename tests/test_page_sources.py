@@ -163,6 +163,7 @@ def test_every_picture_of_a_chapter_has_a_numbered_caption(chapter):
     code = "\n".join(CELL.findall(chapter.read_text("utf-8")))
     drawn = re.findall(r"figures\.show\(|\bexplorer\(", code)
     numbers = re.findall(r'caption=f?"Figure ([\d.]+): ', code)
+    assert not re.search(r'caption=f?"Figure [^"]*`', code), "a caption is no Markdown"
     assert numbers == [f"{int(chapter.stem[:2])}.{n}" for n in range(1, len(drawn) + 1)]
 
 

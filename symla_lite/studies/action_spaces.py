@@ -45,7 +45,7 @@ def standard() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers, as in Study 1, for a GPU."""
+    """As in Study 1, for a GPU."""
     large = outer(1024, sigma=0.2, learning_rate=0.2, steps=4000, lifetimes=100)
     return Scale(
         trainings=each_on_each({symla(hidden=64): large, metarnn(hidden=48): large}, HOMES),

@@ -70,8 +70,8 @@ def narrow() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers (its appendix "Hyper-parameters"), for a GPU. Its population of 512
-    counts antithetic pairs, as its code does.
+    """The numbers of the paper's appendix "Hyper-parameters", for a GPU; standardised fitness is
+    ours. Its population of 512 counts antithetic pairs, as its code does.
     """
     large = outer(1024, sigma=0.2, learning_rate=0.2, steps=4000, lifetimes=100)
     return Scale(

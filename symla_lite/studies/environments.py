@@ -107,8 +107,8 @@ def gpu() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers, for a GPU. It does not say how large its grid is; this one has side
-    5."""
+    """The numbers of the paper's appendix, for a GPU; standardised fitness and a projection to unit
+    variance are ours. The paper does not say how large its grid is; this one has side 5."""
     grid = projected(dense_grid(5))
     return Scale(
         trainings=(

@@ -90,7 +90,7 @@ def standard() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers, for a GPU."""
+    """The numbers of the paper's appendix, for a GPU; standardised fitness is ours."""
     loops = dict.fromkeys(ENVIRONMENTS, PAPER)
     return Scale(
         trainings=(*trainings(symla(), loops), *trainings(metarnn(hidden=32), loops)),

@@ -178,7 +178,7 @@ def scales(
 
 
 PAPER = outer(1024, steps=20_000, length=500, lifetimes=10, sigma=0.035, learning_rate=0.01)
-"""The paper's own numbers for all that is not a bandit."""
+"""The paper's appendix for all that is not a bandit; standardised fitness is ours."""
 
 # Bandits. There is nothing to see, so policies are linear, and updates are frequent.
 

@@ -183,8 +183,8 @@ def gpu() -> Scale:
 
 
 def paper() -> Scale:
-    """The paper's own numbers and no curriculum, for a GPU. It does not say how large its grid is;
-    this one has side 5."""
+    """The numbers of the paper's appendix and no curriculum, for a GPU; standardised fitness and
+    inputs are ours. The paper does not say how large its grid is; this one has side 5."""
     return Scale(
         trainings=(
             Training("symla-hearts_5", symla(), ORIGINAL["hearts_5"], PAPER),

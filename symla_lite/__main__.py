@@ -117,7 +117,7 @@ def parser() -> Parser:
     game.add_argument("--lifetimes", type=whole, default=20, help="of each agent")
     game.add_argument("--seed", type=whole, default=0)
     game.add_argument("--out", type=path, help="a picture of the curves, FILE.png")
-    game.add_argument("--record", type=path, help="keep what came of it, FILE.safetensors")
+    game.add_argument("--record", type=path, help="keep what came of it, a new FILE.safetensors")
     return top
 
 
@@ -144,14 +144,21 @@ def run_game(given: argparse.Namespace) -> None:
     for file, ending in ((given.out, ".png"), (given.record, ".safetensors")):
         if file is not None and (file.suffix != ending or not file.parent.is_dir()):
             raise ValueError(f"Cannot write {file}: give a file {ending} in a folder that exists.")
-    if given.record is not None and given.steps % BLOCKS:
-        raise ValueError(f"--steps {given.steps} cannot be recorded: give a multiple of {BLOCKS}.")
+    if given.out is not None and given.out.is_dir():
+        raise ValueError(f"Cannot write {given.out}: it is a folder; give a file.")
+    if given.record is not None:
+        play.check_new(given.record)
+        if given.steps % BLOCKS:
+            raise ValueError(
+                f"--steps {given.steps} cannot be recorded: give a multiple of {BLOCKS}."
+            )
     agents = play.beside(given.agent)
     played = play.compare(given.environment, agents, given.steps, given.lifetimes, given.seed)
+    picture = figures.png(play.curves(played, given.environment)) if given.out else None
     if given.record is not None:
         play.record(given.record, given.environment, given.agent, given.seed, played)
     if given.out is not None:
-        checkpoint.write(given.out, figures.png(play.curves(played, given.environment)))
+        checkpoint.write(given.out, picture)
     print(f"Reward of a step in {given.environment}, and its mean in the last fifth:")
     print(play.as_text(played))
 

@@ -29,11 +29,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symla_lite import studies
+from symla_lite import checks, studies
 from symla_lite.baselines import actor_critic, random_policy, win_stay
-from symla_lite.checks import Key, Name, Seed
+from symla_lite.checks import Index, Key, Name, Range, Seed
 from symla_lite.controls import without_reward
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
+from symla_lite.lifetime import is_finite
 from symla_lite.studies import Study, Training, records, results
 from symla_lite.studies.run import record_path
 
@@ -107,7 +108,39 @@ def record(name: Name) -> Record:
     return known[full]
 
 
+def check_name(name: Name) -> None:
+    """Raises `ValueError` if `Agent.load` knows no agent of that name."""
+    if name not in REFERENCES:
+        record(name)
+
+
 # What comes in.
+
+LARGEST = 1e18
+"""Observations and rewards lie between this and its negative: the square of a larger one, which the
+running variance needs, is infinite in 32 bits."""
+
+Reward = Annotated[float, Range(least=-LARGEST, most=LARGEST, rounded=True)]
+
+
+def in_32_bits(observation: Annotated[np.ndarray, "A"]) -> np.ndarray:
+    """An observation [A] as a learner receives it.
+
+    Raises:
+        ValueError: an entry of it is masked, is not finite or is beyond `LARGEST`.
+    """
+    if np.ma.is_masked(observation):
+        raise ValueError(
+            f"observation={observation!s:.60} has masked entries, and learners see none: give it "
+            "as observation.filled(value), with a value of your choice."
+        )
+    largest = np.abs(np.asarray(observation, float)).max()
+    if largest > LARGEST:
+        raise ValueError(
+            f"observation holds a number of size {largest:.3g}, and the squares of numbers beyond "
+            f"{LARGEST:g} do not fit into 32 bits: give it in larger units."
+        )
+    return np.asarray(observation, np.float32)
 
 
 class Running(NamedTuple):
@@ -253,6 +286,42 @@ def act(
     return action, logits, Memory(h, jax.nn.one_hot(action, logits.size), 1.0 - end, key)
 
 
+MOST_ENTRIES = 10**7
+"""Of an observation and actions together. With more, one step takes seconds and gigabytes."""
+
+
+def check_sizes(whose: str, sizes: Sizes) -> None:
+    """Raises `ValueError` where sizes are larger than an agent can work with."""
+    if sum(sizes) > MOST_ENTRIES:
+        raise ValueError(
+            f"{whose} has observations of {sizes.observation:,} entries and {sizes.action:,} "
+            f"actions, and both together may be {MOST_ENTRIES:,}: give fewer."
+        )
+
+
+def check_memory(
+    learner: Learner, theta: Theta, sizes: Sizes, lifetimes: Index = 1, steps: Index = 0
+) -> None:
+    """Raises `ValueError` where lifetimes side by side do not fit into the memory that there is:
+    what they remember before and after a step, and the record of all their steps."""
+    memory = jax.eval_shape(lambda key: begin(learner, theta, key, sizes), jax.random.key(0))
+    each = 2 * checks.size_in_bytes(memory) + 4 * (sum(sizes) + 2 * steps)
+    checks.check_memory(
+        f"An agent of {learner.name} with {sizes}, lifetimes={lifetimes} and steps={steps}",
+        lifetimes * each,
+    )
+
+
+finite = jax.jit(is_finite)
+"""Apart from the step, whose program stays as it is."""
+
+NOT_FINITE = (
+    "logits or a memory that are not finite: give observations and rewards of order one, and an "
+    "agent with a theta of order one."
+)
+"""Ends what is said where they are not."""
+
+
 @functools.cache
 def compiled(learner: Learner, many: bool = False) -> Callable:
     """`act` of a learner, or of many lifetimes side by side, compiled once for each pair of
@@ -310,14 +379,16 @@ class Agent:
             seed: of the initial state and of the actions.
 
         Raises:
-            ValueError: theta does not fit the sizes.
+            ValueError: theta does not fit the sizes, or they are too large.
         """
+        check_sizes("sizes", sizes)
+        check_memory(self.learner, self.theta, sizes)
         self.memory = begin(self.learner, self.theta, jax.random.key(seed), sizes)
         self.prepared = self.learner.prepare(self.theta)
         self.sizes, self.logits = sizes, None
 
     def act(
-        self, observation: Annotated[np.ndarray, "A"], reward: float = 0.0, end: bool = False
+        self, observation: Annotated[np.ndarray, "A"], reward: Reward = 0.0, end: bool = False
     ) -> int:
         """One step: what the last action led to, and the action that follows.
 
@@ -335,7 +406,9 @@ class Agent:
             The action, 0 ... B - 1, drawn from softmax(logits); `logits` keeps these.
 
         Raises:
-            ValueError: no lifetime was begun, or an argument does not suit.
+            ValueError: no lifetime was begun, an argument does not suit, or the step leads to
+                numbers that are not finite. The step is then not taken, and the agent goes on from
+                where it was.
         """
         if self.memory is None:
             raise ValueError(
@@ -347,9 +420,15 @@ class Agent:
                 f"observation has {len(observation)} entries, and this lifetime was begun for "
                 f"{self.sizes.observation}: give as many, or begin another one with reset()."
             )
-        o, r, ended = np.float32(observation), np.float32(reward), np.float32(end)
+        o, r, ended = in_32_bits(observation), np.float32(reward), np.float32(end)
         step = compiled(self.learner)
-        action, self.logits, self.memory = step(self.prepared, self.memory, o, r, ended)
+        action, logits, memory = step(self.prepared, self.memory, o, r, ended)
+        if not finite((logits, memory)):
+            raise ValueError(
+                f"A step with numbers up to {np.abs(o).max():g} in observation and with "
+                f"reward={reward:g} was not taken, since it leads to {NOT_FINITE}"
+            )
+        self.logits, self.memory = logits, memory
         return int(action)
 
 

@@ -5,7 +5,7 @@ when the card is written.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ CONTROLS = ("_without_reward", "_without_observation", "_reward_off", "_wiped")
 """Ends the name of a test that is a control."""
 
 
-def late(blocks: np.ndarray, length: Count) -> Estimate:
+def late(blocks: Annotated[np.ndarray, "n 10"], length: Count) -> Estimate:
     """The mean of a step in the last fifth of lifetimes, with its 95% interval over lifetimes.
 
     Args:
@@ -38,12 +38,24 @@ def late(blocks: np.ndarray, length: Count) -> Estimate:
     return estimate(blocks[None, :, -LATE:].sum(axis=-1) / (LATE * length / BLOCKS))
 
 
+def measured(arrays: Mapping[str, np.ndarray], test: str) -> tuple[np.ndarray, int]:
+    """The blocks of a test or an agent, [lifetimes, 10], and L.
+
+    Raises:
+        ValueError: a record does not have them.
+    """
+    for name in (f"{test}/blocks", f"{test}/mean"):
+        if name not in arrays:
+            raise ValueError(f"arrays has no {name!r}: give those of a record that has it.")
+    return arrays[f"{test}/blocks"], len(arrays[f"{test}/mean"])
+
+
 def entry(arrays: Mapping[str, np.ndarray], test: str) -> str:
     """What a test came to in the last fifth, `mean [low, high]`, or a dash where nothing is
     recorded."""
     if f"{test}/blocks" not in arrays:
         return NOT_MEASURED
-    return bracketed(late(arrays[f"{test}/blocks"], len(arrays[f"{test}/mean"])), 3)
+    return bracketed(late(*measured(arrays, test)), 3)
 
 
 def learned(arrays: Mapping[str, np.ndarray], name: Name) -> bool:
@@ -56,7 +68,7 @@ def learned(arrays: Mapping[str, np.ndarray], name: Name) -> bool:
     """
 
     def end(agent):
-        return late(arrays[f"{agent}/blocks"], len(arrays[f"{agent}/mean"]))
+        return late(*measured(arrays, agent))
 
     others = (name + WITHOUT_REWARD, "random", "win-stay")
     return end(name).low > max(end(other).high for other in others)
@@ -64,7 +76,7 @@ def learned(arrays: Mapping[str, np.ndarray], name: Name) -> bool:
 
 def first(arrays: Mapping[str, np.ndarray], test: str) -> str:
     """The mean of a step in the first tenth."""
-    blocks, length = arrays[f"{test}/blocks"], len(arrays[f"{test}/mean"])
+    blocks, length = measured(arrays, test)
     return f"{blocks[:, 0].mean() * BLOCKS / length:.3f}"
 
 
@@ -96,23 +108,38 @@ class Table(NamedTuple):
 
 
 def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Table:
-    """Where a theta comes from."""
+    """Where a theta comes from.
+
+    Args:
+        record: where it is.
+        arrays: what is in it.
+        about: what is known about it.
+
+    Raises:
+        ValueError: `arrays` or `about` is none of a training.
+    """
     training = record.training
-    outer = about["training"]["outer"]
     theta = records.theta_of(arrays, training)
     options = ", ".join(f"{key} {value}" for key, value in training.learner.options.items())
-    made = about | about.get("meta_trained", {})
+    try:
+        outer, made = about["training"]["outer"], about | about.get("meta_trained", {})
+        done = (
+            f"{outer['steps']:,} outer steps with {outer['es']['population']} members, "
+            f"lifetimes of each: {outer['lifetimes']}, steps in a lifetime: {outer['length']}"
+        )
+        where = f"{made['date'][:10]}, commit {made['commit'][:10]}, on {made['device']}"
+    except (KeyError, TypeError, ValueError) as missing:
+        raise ValueError(
+            f"about={about!r:.60} is none of a training ({missing!r}): give what records.read "
+            "returns beside the arrays."
+        ) from missing
     rows = [
         ["record", f"data/{record.path.relative_to(results.recorded())}"],
         ["learner", f"{training.learner.name}, {count(theta):,} meta-parameters ({options})"],
         ["meta-trained on", ", then ".join(way(record))],
-        [
-            "in the last of these",
-            f"{outer['steps']:,} outer steps with {outer['es']['population']} members, "
-            f"lifetimes of each: {outer['lifetimes']}, steps in a lifetime: {outer['length']}",
-        ],
+        ["in the last of these", done],
         ["seed", record.seed],
-        ["made", f"{made['date'][:10]}, commit {made['commit'][:10]}, on {made['device']}"],
+        ["made", where],
     ]
     return Table("Where it comes from", "What was run.", ["what", "which"], rows)
 

@@ -53,6 +53,8 @@ class Range:
     above: float | None = None
     below: float | None = None
     finite: bool = True
+    rounded: bool = False
+    """Whether numbers that are too small for 32 bits become 0."""
 
     def __contains__(self, value: float) -> bool:
         return (
@@ -326,11 +328,22 @@ def text(*more: Also) -> Check:
     return check
 
 
+def plain(value: Any) -> Any:
+    """A number of NumPy or JAX, also in an array without axes, as Python's own; all else, such as
+    what is traced, as it is."""
+    if not isinstance(value, (np.generic, np.ndarray, jax.Array)) or value.shape != ():
+        return value
+    if isinstance(value, jax.core.Tracer) or jnp.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    return math.nan if np.ma.is_masked(value) else value.item()
+
+
 def truth(value: Any, letters: Letters) -> bool:
-    """True or False, of Python or NumPy."""
-    if not isinstance(value, (bool, np.bool_)):
+    """True or False, of Python, NumPy or JAX."""
+    value = plain(value)
+    if not isinstance(value, bool):
         raise Unsuitable(value, "give True or False")
-    return bool(value)
+    return value
 
 
 def number(kind: type, suits: Range = Range()) -> Check:
@@ -338,14 +351,14 @@ def number(kind: type, suits: Range = Range()) -> Check:
     give = f"give a {'whole ' * (kind is int)}number{', ' * bool(repr(suits))}{suits}"
 
     def check(value, letters):
-        if kind is float and isinstance(value, jax.Array) and value.shape == ():
+        if kind is float and isinstance(value, jax.core.Tracer) and value.shape == ():
             if jnp.issubdtype(value.dtype, jnp.floating):
-                if isinstance(value, jax.core.Tracer):
-                    return value
-                value = value.item()
-        value = value.item() if isinstance(value, np.number) else value
+                return value
+        value = plain(value)
         if isinstance(value, bool) or not isinstance(value, (int, kind)) or value not in suits:
             raise Unsuitable(value, give)
+        if suits.rounded and abs(value) < SMALLEST:
+            return 0.0
         greatest = suits.most or (WHOLE if kind is int else GREATEST)
         if greatest < abs(value) < math.inf or 0 < abs(value) < SMALLEST:
             raise Unsuitable(value, f"{give}, that 32 bits can hold")

@@ -5,9 +5,11 @@ for. What suits: observations that are a vector, a number of a state, or several
 finite number of actions.
 """
 
+import contextlib
 import copy
 import importlib.metadata
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -16,9 +18,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from symla_lite import checkpoint, figures
-from symla_lite.agent import ALIASES, REFERENCES, Agent, begin, compiled
-from symla_lite.checks import Count, Name, Seed
+from symla_lite import checkpoint, figures, stop
+from symla_lite.agent import (
+    ALIASES,
+    NOT_FINITE,
+    REFERENCES,
+    Agent,
+    Reward,
+    begin,
+    check_memory,
+    check_name,
+    check_sizes,
+    compiled,
+    finite,
+    in_32_bits,
+)
+from symla_lite.checks import FILLED, Count, Name, Range, Seed
 from symla_lite.figures import bracketed
 from symla_lite.learner import Sizes
 from symla_lite.meta_testing import Estimate, estimate
@@ -33,13 +48,16 @@ WITHOUT_REWARD = " without reward"
 BARS = "▁▂▃▄▅▆▇█"
 """A curve in one line of text is made of these."""
 
+Copies = Annotated[int, Range(least=1, most=10**5)]
+"""Of an environment."""
+
 
 class Played(NamedTuple):
     """Lifetimes in an environment of gymnasium, step by step as `lifetime.Lifetime` has them."""
 
-    reward: np.ndarray
+    reward: Annotated[np.ndarray, "n T"]
     """r_t, what the action led to, [lifetimes, steps]."""
-    end: np.ndarray
+    end: Annotated[np.ndarray, "n T"]
     """Whether o_t ended an episode: the action there is not taken, the next step begins a new
     episode, and its reward is 0, [lifetimes, steps]."""
 
@@ -62,7 +80,7 @@ def suited(environment: Any) -> Any:
 
     Raises:
         ValueError: gymnasium is not installed or has no such environment; its observations are
-            images or texts; its actions are not one choice among a few.
+            images or texts, or empty; its actions are not one choice among a few.
     """
     try:
         import gymnasium
@@ -75,30 +93,37 @@ def suited(environment: Any) -> Any:
     if isinstance(environment, str):
         try:
             environment = gymnasium.make(environment)
-        except (gymnasium.error.Error, ImportError) as trouble:
-            said = str(trouble).split("\n")[0].rstrip(".")
+        except Exception as trouble:  # an ID may lead to any code
             raise ValueError(
-                f"gymnasium does not make environment={environment!r} ({said}): take an ID that "
-                "gymnasium.pprint_registry() lists, and install what it needs."
+                f"gymnasium does not make environment={environment!r} ({said(trouble)}): take an "
+                "ID that gymnasium.pprint_registry() lists, and install what it needs."
             ) from trouble
     if not isinstance(environment, gymnasium.Env):
         raise ValueError(
             f"environment={environment!r:.60} is none of gymnasium: give one that gymnasium.make "
             "returned, or its ID."
         )
-    if not isinstance(environment.action_space, spaces.Discrete):
+    with naming(environment, "when asked for its spaces"):
+        choices, seen = environment.action_space, environment.observation_space
+    if not isinstance(choices, spaces.Discrete):
         raise ValueError(
-            f"The actions of environment={name_of(environment)!r} are {environment.action_space}, "
-            "and learners here choose one of a few: take an environment with a Discrete action "
-            "space, such as CartPole-v1."
+            f"The actions of environment={name_of(environment)!r} are {choices!s:.80}, and "
+            "learners here choose one of a few: take an environment with a Discrete action space, "
+            "such as CartPole-v1."
         )
-    seen = environment.observation_space
     if not is_vector(seen):
         raise ValueError(
             f"The observations of environment={name_of(environment)!r} are {seen!s:.80}, and "
             "learners here see a vector: take an environment without images or texts, or put it "
             "into gymnasium.wrappers.FlattenObservation if they are small."
         )
+    entries = spaces.flatdim(seen)
+    if entries == 0:
+        raise ValueError(
+            f"The observations of environment={name_of(environment)!r} are {seen!s:.80}, which is "
+            "empty: take an environment in which something is seen."
+        )
+    check_sizes(f"environment={name_of(environment)!r}", Sizes(int(entries), int(choices.n)))
     if isinstance(seen, spaces.Box):
         return environment
     return gymnasium.wrappers.FlattenObservation(environment)
@@ -122,16 +147,66 @@ def name_of(environment: Any) -> str:
     return environment.spec.id if environment.spec else type(environment.unwrapped).__name__
 
 
+def said(trouble: Exception) -> str:
+    """What went wrong, in one line."""
+    first = str(trouble).partition("\n")[0]
+    return f"{type(trouble).__name__}: {first}".rstrip(".: ")
+
+
+@contextlib.contextmanager
+def naming(environment: Any, when: str) -> Iterator[None]:
+    """Makes one sentence of whatever an environment raises, a `ValueError`."""
+    try:
+        yield
+    except Exception as trouble:
+        raise ValueError(
+            f"environment={name_of(environment)!r} failed {when} ({said(trouble)}): take one that "
+            "gymnasium.utils.env_checker.check_env accepts, and whose numbers are finite."
+        ) from trouble
+
+
 def sizes_of(environment: Any) -> Sizes:
     """A and B of an environment that suits."""
     return Sizes(environment.observation_space.shape[0], int(environment.action_space.n))
+
+
+def outcome(
+    shape: tuple[int, ...],
+    observation: Annotated[np.ndarray, "A"],
+    reward: Reward = 0.0,
+    terminated: bool = False,
+    truncated: bool = False,
+) -> tuple[np.ndarray, float, bool]:
+    """What an environment returned: o_t [A], r_t and whether an episode ended.
+
+    Raises:
+        ValueError: it is of another kind or shape, not finite, or too large.
+    """
+    if observation.shape != shape:
+        raise ValueError(
+            f"observation has the shape {list(observation.shape)}, and its space has {list(shape)}:"
+            " give one of its space"
+        )
+    return in_32_bits(observation), reward, terminated or truncated
+
+
+def reset(environment: Any, **options: Any) -> tuple[np.ndarray, float, bool]:
+    """The first `outcome` of an episode."""
+    o, _ = environment.reset(**options)
+    return outcome(environment.observation_space.shape, o)
+
+
+def step(environment: Any, action: Any) -> tuple[np.ndarray, float, bool]:
+    """The `outcome` of an action."""
+    o, r, terminated, truncated, _ = environment.step(action)
+    return outcome(environment.observation_space.shape, o, r, terminated, truncated)
 
 
 def play(
     environment: Any,
     agent: Agent,
     steps: Count = 1000,
-    lifetimes: Count = 1,
+    lifetimes: Copies = 1,
     seed: Seed = 0,
 ) -> Played:
     """Lifetimes of an agent in an environment of gymnasium.
@@ -148,42 +223,46 @@ def play(
         seed: decides everything random, in the environment and in the agent.
 
     Raises:
-        ValueError: the environment does not suit (see `suited`), the agent's theta does not fit its
-            sizes, or an observation is not finite.
+        ValueError: the environment does not suit (see `suited`) or fails, the agent's theta does
+            not fit its sizes, something is not finite, or all of it does not fit into memory.
     """
     environment = suited(environment)
-    from gymnasium.vector import SyncVectorEnv
-
-    together = SyncVectorEnv([lambda: copy.deepcopy(environment)] * lifetimes)
-    keys = jax.random.split(jax.random.key(seed), lifetimes)
     sizes = sizes_of(environment)
+    check_memory(agent.learner, agent.theta, sizes, lifetimes, steps)
+    keys = jax.random.split(jax.random.key(seed), lifetimes)
     memory = jax.vmap(lambda key: begin(agent.learner, agent.theta, key, sizes))(keys)
-    theta, step = agent.learner.prepare(agent.theta), compiled(agent.learner, many=True)
+    theta, act = agent.learner.prepare(agent.theta), compiled(agent.learner, many=True)
 
     start = environment.action_space.start
-    o, _ = together.reset(seed=seed)
-    r = end = np.zeros(lifetimes, np.float32)
-    rewards, ends = [], []
-    for _ in range(steps):
-        if not np.isfinite(o).all():
+    with naming(environment, "before its first step"):
+        copies = [copy.deepcopy(environment) for _ in range(lifetimes)]
+        found = [reset(each, seed=seed + i) for i, each in enumerate(copies)]
+    rewards, ends = np.zeros((2, lifetimes, steps), np.float32)
+    for t in range(steps):
+        stop.check()
+        o, r, end = (np.array(x, np.float32) for x in zip(*found))
+        actions, logits, memory = act(theta, memory, o, r, end)
+        if not finite((logits, memory)):
             raise ValueError(
-                f"An observation of environment={name_of(environment)!r} holds NaN or infinity: "
-                "take an environment whose observations are finite."
+                f"At step {t + 1} in environment={name_of(environment)!r}, agent has {NOT_FINITE}"
             )
-        actions, _, memory = step(theta, memory, np.float32(o), r, end)
-        ends.append(end)
-        o, r, terminated, truncated, _ = together.step(np.asarray(actions) + start)
-        r, end = np.float32(r), np.float32(terminated | truncated)
-        rewards.append(r)
-    together.close()
-    return Played(np.stack(rewards, axis=1), np.stack(ends, axis=1) > 0)
+        with naming(environment, f"at step {t + 1}"):
+            found = [
+                reset(each) if over else step(each, action)
+                for each, action, over in zip(copies, np.asarray(actions) + start, end)
+            ]
+        rewards[:, t], ends[:, t] = [r for _, r, _ in found], end
+    with naming(environment, "when it was closed"):
+        for each in copies:
+            each.close()
+    return Played(rewards, ends > 0)
 
 
 def compare(
     environment: Any,
-    agents: Mapping[str, Agent],
+    agents: Annotated[Mapping[str, Agent], FILLED],
     steps: Count = 1000,
-    lifetimes: Count = 20,
+    lifetimes: Copies = 20,
     seed: Seed = 0,
 ) -> dict[str, Played]:
     """Several agents in the same environment, with the same seed.
@@ -233,7 +312,7 @@ def in_parts(reward: Annotated[np.ndarray, "n T"]) -> np.ndarray:
     return np.stack([part.mean(axis=1) for part in parts], axis=1)
 
 
-def as_text(played: Mapping[str, Played]) -> str:
+def as_text(played: Annotated[Mapping[str, Played], FILLED]) -> str:
     """A line for each agent: its curve, reward of a step from the start of a lifetime to its end,
     and the mean in the last fifth with its 95% interval. All curves have the same scale."""
     curves = {name: in_parts(one.reward).mean(axis=0) for name, one in played.items()}
@@ -248,7 +327,7 @@ def as_text(played: Mapping[str, Played]) -> str:
 
 
 @figures.styled
-def curves(played: Mapping[str, Played], title: str) -> Figure:
+def curves(played: Annotated[Mapping[str, Played], FILLED], title: str) -> Figure:
     """Reward of a step over the lifetime, the mean over lifetimes with its standard error.
 
     Args:
@@ -275,22 +354,40 @@ def curves(played: Mapping[str, Played], title: str) -> Figure:
 # What was found where.
 
 
+def check_new(path: Path) -> None:
+    """Raises `ValueError` where there is a file already: no record is written over another."""
+    if os.path.lexists(path):
+        raise ValueError(
+            f"Cannot write path={str(path)!r}: it is there already, and no record is written over "
+            "another; give another name, or move it away."
+        )
+
+
 def record(
-    path: Path, environment: str, name: Name, seed: Seed, played: Mapping[str, Played]
+    path: Path,
+    environment: Name,
+    name: Name,
+    seed: Seed,
+    played: Annotated[Mapping[str, Played], FILLED],
 ) -> None:
     """Records what came of an agent and of those `beside` it.
 
     Args:
-        path: the file.
+        path: the file, which is not there yet.
         environment: an ID of gymnasium.
         name: of the agent.
         seed: that `compare` was given.
         played: what it returned; the number of steps is a multiple of 10.
 
     Raises:
-        ValueError: another number of steps.
+        ValueError: another number of steps, a name that `Agent.load` or `played` does not know, or
+            a file that is there already.
         FileTrouble: the file cannot be written.
     """
+    check_new(path)
+    check_name(name)
+    if name not in played:
+        raise ValueError(f"played has no name={name!r}: give one of {', '.join(played)}.")
     arrays = {}
     for agent, one in played.items():
         for what, array in records.summarise(one.reward).items():
@@ -312,8 +409,10 @@ def recorded(name: Name) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any
     lifetime, `AGENT/mean` [steps] and `AGENT/returns` [episodes], and what is known about them.
 
     Raises:
+        ValueError: there is no agent of that name.
         FileTrouble: one of them is damaged.
     """
+    check_name(name)
     files = sorted((results.recorded() / "play").glob("*.safetensors"))
     found = [checkpoint.load(file) for file in files]
     of_record = ALIASES.get(name, name)

@@ -26,6 +26,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 SENTENCE = "Stopped. Running the same again goes on from the last checkpoint."
 
+ANEW = "Stopped. Nothing was saved; running the same again begins anew."
+
 PATIENCE = 1.5
 """Seconds that a process has to end by itself."""
 
@@ -55,6 +57,12 @@ _printed = False
 """Whether the sentence has been printed."""
 
 
+def said() -> str:
+    """The sentence of a command, which is known from its first moment on: only `play` has nothing
+    to go on from."""
+    return ANEW if sys.argv[1:2] == ["play"] else SENTENCE
+
+
 def check() -> None:
     """Raises `KeyboardInterrupt` (`Terminated` for SIGTERM) if this process was asked to stop."""
     if _asked is not None:
@@ -81,7 +89,7 @@ def _leave(signum: int) -> NoReturn:
             child.kill()
     if not _printed:
         _printed = True
-        os.write(2, f"\n{SENTENCE}\n".encode())
+        os.write(2, f"\n{said()}\n".encode())
     os._exit(128 + signum)
 
 
@@ -121,6 +129,17 @@ def listen() -> None:
     _listening = _at_once = True
     _Watch(SIGNALS)
     _handle()
+    sys.unraisablehook = _quietly(sys.unraisablehook)
+
+
+def _quietly(hook: Callable) -> Callable:
+    """The hook, which does not print the stop that a callback lost: `check` raises it again."""
+
+    def on_lost(lost):
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            hook(lost)
+
+    return on_lost
 
 
 def _handle() -> None:
@@ -145,7 +164,7 @@ def answering(work: Callable[[], None]) -> int | None:
     except KeyboardInterrupt as stopped:
         status = 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
         _printed = True
-        print(SENTENCE, file=sys.stderr, flush=True)
+        print(said(), file=sys.stderr, flush=True)
         if _listening:  # nothing is left to do, and what Python does at its end takes time
             sys.stdout.flush()
             os._exit(status)
@@ -175,19 +194,22 @@ def listening() -> Iterator[None]:
     watch = _Watch((signal.SIGTERM,))
     _listening = True
     _handle()
-    said = SENTENCE
+    hook = sys.unraisablehook
+    sys.unraisablehook = _quietly(hook)
+    sentence = SENTENCE
     try:
         yield
     except KeyboardInterrupt as stopped:
-        said = str(stopped) or said
+        sentence = str(stopped) or sentence
         raise
     finally:
+        sys.unraisablehook = hook
         for each, handler in before.items():
             signal.signal(each, handler)
         watch.end()
         received, _asked, _listening = _asked, None, False
         if received == signal.SIGTERM:
-            os.write(2, f"\n{said}\n".encode())
+            os.write(2, f"\n{sentence}\n".encode())
             os.kill(os.getpid(), signal.SIGTERM)
 
 

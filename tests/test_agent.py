@@ -278,6 +278,13 @@ def test_an_unknown_name_is_refused_with_names_that_are_near():
         (lambda agent: agent.act([0, 1, np.nan, 2]), "observation=.*NaN or infinity, give"),
         (lambda agent: agent.act(np.ones(4), np.nan), "reward=nan .*give a number"),
         (lambda agent: agent.act(np.ones(4), 0.0, 1), "end=1 .*give True or False"),
+        (lambda agent: agent.act([0, 1e20, 0, 0]), "holds a number of size 1e\\+20.*give"),
+        (lambda agent: agent.act(np.full(4, -1e39)), "holds a number of size 1e\\+39.*give"),
+        (lambda agent: agent.act(np.ma.array(np.ones(4), mask=[1, 0, 0, 0])), "masked.*give"),
+        (lambda agent: agent.act(np.ones(4), 1e20), r"reward=1e\+20 .*give a number, at least"),
+        (lambda agent: agent.act(np.ones(4), np.ma.masked), "reward=nan .*give a number"),
+        (lambda agent: agent.act(np.ones(4), 0.0, np.array(1)), "end=1 .*give True or False"),
+        (lambda agent: agent.reset((10**9, 2)), "sizes has .* 1,000,000,000 entries.*give fewer"),
         (lambda agent: agent.reset((4, 0)), "sizes.action=0 .*give a whole number"),
         (lambda agent: agent.reset(SIZES, -1), "seed=-1 .*give a whole number"),
         (lambda agent: Agent(agent.learner, {"w": np.ones(2)}).reset(SIZES), "theta does not fit"),
@@ -287,11 +294,61 @@ def test_an_unknown_name_is_refused_with_names_that_are_near():
     ids=lambda x: x if isinstance(x, str) else "",
 )
 def test_what_does_not_suit_an_agent_is_refused(call, words):
-    agent = Agent.load("one-rule")
-    agent.reset(SIZES)
-    agent.act(np.ones(4))
-    with pytest.raises(ValueError, match=words):
-        call(agent)
+    agent = Agent.load("one-rule", scale_rewards=True)
+
+    def lifetime(strange):
+        agent.reset(SIZES)
+        agent.act(np.ones(4))
+        if strange:
+            with pytest.raises(ValueError, match=words):
+                call(agent)
+        return agent.act(np.zeros(4), 1.0), agent.logits.tolist()
+
+    assert lifetime(strange=True) == lifetime(strange=False), "it does not go on as it was"
+
+
+def test_a_step_to_numbers_that_are_not_finite_is_not_taken():
+    agent = Agent.load("one-rule", standardise=False)
+    vast = Agent(agent.learner, jax.tree.map(lambda x: jnp.sign(x) * 1e38, agent.theta))
+    vast.reset(SIZES)
+    before = vast.memory
+    with pytest.raises(ValueError, match="up to 1 in observation.*not finite: give .*theta"):
+        vast.act(np.ones(4))
+    assert vast.memory is before and vast.logits is None
+
+
+def test_the_running_variance_cannot_be_made_infinite_step_by_step():
+    agent = Agent.load("random")
+    agent.reset(Sizes(1, 2))
+    with pytest.raises(ValueError, match="not taken, since it leads to .* not finite"):
+        for t in range(1000):
+            agent.act([(-1) ** t * agents.LARGEST])
+    assert np.isfinite(agent.memory.h[1].squares).all()
+
+
+def test_numbers_in_arrays_without_axes_are_numbers():
+    learner = metarnn(hidden=5)
+    agent = Agent(learner, random_theta(learner, KEY, SIZES))
+
+    def last(*said):
+        agent.reset(SIZES)
+        for reward, end in [(0.0, False), said, (0.0, False)]:
+            agent.act(np.ones(4), reward, end)
+        return agent.logits.tolist()
+
+    for one in (np.array(1.0), np.array(1), jnp.ones(()), jnp.ones((), int), np.float16(1)):
+        for true in (np.array(True), jnp.array(True), np.True_):
+            assert last(one, true) == last(1.0, True)
+    assert last(1e-40, False) == last(np.float32(-1e-40), False) == last(0.0, False)
+
+
+def test_sizes_that_do_not_fit_into_memory_are_refused(monkeypatch):
+    agent = Agent.load("random")
+    agent.reset(Sizes(1000, 2))
+    monkeypatch.setattr(agents.checks, "memory", lambda: 2 * 4 * 2000)  # mean and squares, twice
+    with pytest.raises(ValueError, match="random.*observation=1000.*GiB.*give smaller"):
+        agent.reset(Sizes(1000, 2))
+    agent.reset(Sizes(700, 2))
 
 
 def test_a_theta_of_fixed_sizes_is_refused_elsewhere():

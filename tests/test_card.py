@@ -96,3 +96,31 @@ def test_every_kind_of_record_has_a_card():
 def test_a_reference_has_no_card():
     with pytest.raises(ValueError, match="No record has the name 'random': take one-rule"):
         card.card("random")
+
+
+ARRAYS = {"a/blocks": np.ones((2, 10))}
+RECORD = agent.record(RULE)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: card.first({}, "a"), "arrays has no 'a/blocks': give"),
+        (lambda: card.first(ARRAYS, "a"), "arrays has no 'a/mean': give"),
+        (lambda: card.learned({}, "a"), "arrays has no 'a/blocks': give"),
+        (lambda: card.entry(ARRAYS, "a"), "arrays has no 'a/mean': give"),
+        (lambda: card.late(np.ones(3), 10), r"blocks=<array \[3\]> .*give an array \[n, 10\]"),
+        (lambda: card.late(np.ones((2, 3)), 10), "blocks=.*give an array"),
+        (lambda: card.origin(RECORD, {}, {}), "missing: give a record"),
+        (lambda: card.origin(RECORD, whole(RULE), {}), r"about=\{\} .*'training'.*: give"),
+        (lambda: card.in_gymnasium("nobody"), "No record has the name 'nobody': take"),
+        (lambda: card.beside_in_gymnasium("nobody"), "No record has the name 'nobody': take"),
+    ],
+)
+def test_what_is_in_no_record_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_what_was_not_measured_is_a_dash():
+    assert card.entry({}, "a") == card.NOT_MEASURED

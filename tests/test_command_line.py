@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from symla_lite import __main__ as command_line
-from symla_lite import checkpoint, studies
+from symla_lite import checkpoint, stop, studies
+from symla_lite import play as playing
 
 TINY = [
     *("--learner", "metarnn", "--hidden", "3", "--population", "4", "--lifetimes", "1"),
@@ -149,6 +151,8 @@ def test_a_game_can_be_played_by_any_record(run):
         (["play", "CartPole-v1", "--seed", "-1"], "seed=-1"),
         (["play", "CartPole-v1", "--out", "{}/x.pdf"], "x.pdf: give a file .png"),
         (["play", "CartPole-v1", "--out", "{}/no/x.png"], "x.png: give a file .png in a folder"),
+        (["play", "a:b:c"], "does not make environment='a:b:c'"),
+        (["play", "CartPole-v1", "--lifetimes", "100000000"], "lifetimes=100000000"),
     ],
     ids=lambda x: "-".join(x[-2:]).strip("-") if isinstance(x, list) else "",
 )
@@ -156,6 +160,63 @@ def test_a_wrong_argument_is_refused(run, tmp_path, monkeypatch, arguments, word
     monkeypatch.chdir(tmp_path)
     assert words in error(*run(*(argument.format(tmp_path) for argument in arguments)))
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [("--record", "kept.safetensors", "there already"), ("--out", "x.png", "it is a folder")],
+)
+def test_a_game_is_not_played_for_a_file_that_cannot_be_written(
+    run, tmp_path, monkeypatch, option, name, words
+):
+    monkeypatch.setattr(playing, "compare", None)
+    path = tmp_path / name
+    if option == "--record":
+        path.write_text("mine")
+    else:
+        path.mkdir()
+    before = contents(tmp_path)
+    sentence = error(*run("play", "CartPole-v1", *GAME, option, path))
+    assert words in sentence and str(path) in sentence and "give" in sentence
+    assert contents(tmp_path) == before
+
+
+def test_an_interrupted_game_says_that_nothing_was_saved(tmp_path):
+    """Ctrl-C at a step, after one that a callback lost, which is not printed."""
+    script = """
+        import os, signal, sys
+        from symla_lite import stop
+        stop.listen()
+        import gymnasium
+        from gymnasium import spaces
+        from symla_lite import __main__ as command_line
+
+        class Lost:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        class World(gymnasium.Env):
+            observation_space, action_space = spaces.Discrete(2), spaces.Discrete(2)
+
+            def reset(self, *, seed=None, options=None):
+                return 0, {}
+
+            def step(self, action):
+                Lost()
+                return 0, 1.0, False, False, {}
+
+        gymnasium.register("World-v0", World)
+        sys.exit(command_line.main())
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), "play", "World-v0", *GAME],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert found.returncode == 130 and found.stdout == ""
+    said = [line for line in found.stderr.splitlines() if "cpu_aot_loader" not in line]
+    assert said == [stop.ANEW]
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ from symla_lite.lifetime import live
 from symla_lite.meta_testing import Estimate, meta_test
 from symla_lite.meta_training import MetaTrained, Outer, meta_train
 from symla_lite.metarnn import metarnn
+from symla_lite.play import Played
 from symla_lite.studies import results
 from symla_lite.symla import Options, symla
 from symla_lite.vsml import backprop_cell, lstm_state, textbook
@@ -110,6 +111,7 @@ NUMBERS = {
     **dict.fromkeys("bonus bound forget_bias least none value".split(), REAL),
     "colours": Numbers(True, 16, (1, 257, 0)),
     "discount": Numbers(False, 0.5, (-0.1, 1.1)),
+    "reward": Numbers(False, 0.5, (1e20, -1e20)),
     "scale": POSITIVE,
     "target_range": Numbers(False, 0.5, (-0.1, 2.4)),
     "which": Numbers(True, 0, (-6, 5)),
@@ -209,6 +211,9 @@ def example(tmp_path_factory):
         ("figures", "regret"): {"symla": np.ones((1, 1))},
         ("figures", "trained"): ["easy"],
         ("explorers", "selector"): widgets.Dropdown(options=["a"]),
+        ("play", "agents"): {"random": Agent(learner, theta)},
+        ("play", "name"): "random",
+        ("play", "played"): {"random": Played(np.ones((2, 20)), np.zeros((2, 20), bool))},
         ("segments", "recorder"): new_recorder(2, sizes),
         ("symla", "options"): Options(2, 2, 1, "mean", "step", 0.0, True, 1.0),
         ("verify", "study"): "bandits",

@@ -1,5 +1,7 @@
 """gymnax's environments are what they are in gymnax, and show how an episode ends."""
 
+from urllib.error import URLError
+
 import gymnax
 import jax
 import jax.numpy as jnp
@@ -107,3 +109,25 @@ def test_continuous_actions_are_refused(name):
 def test_a_name_that_gymnax_does_not_know_is_refused_with_those_that_it_does():
     with pytest.raises(ValueError, match="no environment 'Casino-v0': take one of .*Catch-bsuite"):
         of_gymnax("Casino-v0")
+
+
+def test_without_a_network_there_are_no_images(monkeypatch):
+    def unreachable(name):
+        raise URLError("no route")
+
+    monkeypatch.setattr(gymnax, "make", unreachable)
+    with pytest.raises(ValueError, match="'MNISTBandit-bsuite' .*internet: take it where"):
+        of_gymnax("MNISTBandit-bsuite")
+
+
+@pytest.mark.parametrize("name", ["Catch-bsuite", "Freeway-MinAtar", "FourRooms-misc"])
+def test_what_does_not_run_in_64_bits_is_refused_there(name):
+    with jax.enable_x64(True):
+        with pytest.raises(ValueError, match=f"'{name}' mixes .*: unset JAX_ENABLE_X64"):
+            of_gymnax(name)
+    of_gymnax(name)
+
+
+def test_what_runs_in_64_bits_is_made_there():
+    with jax.enable_x64(True):
+        assert of_gymnax("CartPole-v1").sizes == (4, 2)

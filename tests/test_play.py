@@ -2,6 +2,7 @@
 
 import builtins
 import copy
+import signal
 
 import gymnasium
 import jax
@@ -11,6 +12,7 @@ from gymnasium import spaces
 from scipy import stats
 
 from symla_lite import play as playing
+from symla_lite import stop
 from symla_lite.agent import REFERENCES, Agent, begin
 from symla_lite.play import Played, compare, curves, in_parts, last_fifth, play, suited
 
@@ -160,6 +162,13 @@ UNSUITED = {
     "empty": ("", "does not make environment=''"),
     "number": (3, "environment=3 is none of gymnasium: give one"),
     "spaces": (World(BOX, None), "actions .* are None"),
+    "words with colons": ("a:b:c", "does not make environment='a:b:c' .*take an ID"),
+    "no module": ("nowhere:b-v0", "does not make environment='nowhere:b-v0' .*take an ID"),
+    "empty dict": (World(spaces.Dict({}), spaces.Discrete(2)), "which is empty: take"),
+    "empty tuple": (World(spaces.Tuple(()), spaces.Discrete(2)), "which is empty: take"),
+    "empty box": (World(spaces.Box(0, 1, (0,)), spaces.Discrete(2)), "which is empty: take"),
+    "states": (World(spaces.Discrete(10**9), spaces.Discrete(2)), "'World' has .*give fewer"),
+    "choices": (World(BOX, spaces.Discrete(10**9)), "'World' has .*000 actions.*give fewer"),
 }
 
 
@@ -189,6 +198,189 @@ def test_observations_that_are_not_finite_are_refused():
     world.reset = lambda seed=None, options=None: (np.array([np.nan, 0.0]), {})
     with pytest.raises(ValueError, match="holds NaN or infinity.*take"):
         play(world, Agent.load("random"), 5)
+
+
+class Broken(World):
+    """Says what it is given to say, by the names of its methods."""
+
+    def __init__(self, **says):
+        super().__init__(spaces.Box(-np.inf, np.inf, (2,), np.float64), spaces.Discrete(2))
+        self.says = says
+
+    def say(self, what, good):
+        said = self.says.get(what, good)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def reset(self, *, seed=None, options=None):
+        return self.say("reset", (np.zeros(2), {}))
+
+    def step(self, action):
+        self.t += 1
+        found = (np.zeros(2), 1.0, False, False, {})
+        return self.say("step", found) if self.t == 3 else found
+
+    def close(self):
+        self.say("close", None)
+
+    def __deepcopy__(self, memo):
+        self.say("copy", None)
+        return Broken(**self.says)
+
+
+class Seedless(Broken):
+    """As environments were before gymnasium."""
+
+    def reset(self):
+        return np.zeros(2)
+
+    def __deepcopy__(self, memo):
+        return Seedless()
+
+
+class Spaceless(gymnasium.Env):
+    """Without spaces."""
+
+
+def stepped(o=(0.0, 0.0), r=1.0, terminated=False, truncated=False):
+    """An environment whose third step returns this."""
+    return Broken(step=(np.array(o), r, terminated, truncated, {}))
+
+
+FIRST, THIRD = "before its first step", "at step 3"
+BROKEN = {
+    "reset is no pair": (Broken(reset=np.zeros(3)), FIRST, "too many values"),
+    "reset without info": (Broken(reset=np.zeros(2)), FIRST, "observation=0.0"),
+    "reset of another shape": (Broken(reset=(np.zeros(3), {})), FIRST, r"shape \[3\], .* \[2\]"),
+    "reset raises": (Broken(reset=RuntimeError("gone\nmore")), FIRST, "RuntimeError: gone"),
+    "reset takes no seed": (Seedless(), FIRST, "TypeError: .*'seed'"),
+    "no copy": (Broken(copy=TypeError("cannot pickle")), FIRST, "TypeError: cannot pickle"),
+    "no spaces": (Spaceless(), "asked for its spaces", "AttributeError"),
+    "four of step": (Broken(step=(np.zeros(2), 1.0, False, {})), THIRD, "not enough values"),
+    "none of step": (Broken(step=None), THIRD, "TypeError"),
+    "step raises": (Broken(step=KeyError("door")), THIRD, "KeyError: 'door'"),
+    "no words": (Broken(step=AssertionError()), THIRD, "AssertionError"),
+    "close raises": (Broken(close=OSError("shut")), "when it was closed", "OSError: shut"),
+    "observation is None": (stepped(None), THIRD, "observation=.*give an array"),
+    "another shape": (stepped([0.0]), THIRD, r"shape \[1\], .* \[2\]"),
+    "text": (stepped(["a", "b"]), THIRD, "observation=.*give an array"),
+    "complex": (stepped([1j, 0]), THIRD, "observation=.*give an array"),
+    "NaN": (stepped([np.nan, 0]), THIRD, "holds NaN or infinity"),
+    "infinite": (stepped([np.inf, 0]), THIRD, "holds NaN or infinity"),
+    "large": (stepped([1e39, 0]), THIRD, r"observation holds a number of size 1e\+39"),
+    "masked": (Broken(step=(np.ma.array([1.0, 2.0], mask=[0, 1]), 1.0, False, False, {})),
+               THIRD, "masked"),
+    "reward NaN": (stepped(r=np.nan), THIRD, "reward=nan"),
+    "reward infinite": (stepped(r=-np.inf), THIRD, "reward=-inf"),
+    "reward 1e39": (stepped(r=1e39), THIRD, r"reward=1e\+39"),
+    "reward None": (stepped(r=None), THIRD, "reward=None"),
+    "reward text": (stepped(r="1.0"), THIRD, "reward='1.0'"),
+    "reward list": (stepped(r=[1.0]), THIRD, r"reward=\[1.0\]"),
+    "reward array": (stepped(r=np.ones(1)), THIRD, r"reward=<array \[1\]>"),
+    "reward complex": (stepped(r=1j), THIRD, "reward=1j"),
+    "terminated array": (stepped(terminated=np.zeros(1, bool)), THIRD, "terminated=<array"),
+    "terminated None": (stepped(terminated=None), THIRD, "terminated=None"),
+    "truncated text": (stepped(truncated="no"), THIRD, "truncated='no'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_environment_that_does_not_keep_to_gymnasium_is_refused(name):
+    environment, when, words = BROKEN[name]
+    whole = f"environment='{type(environment).__name__}' failed .*{when} .*{words}.*: take one that"
+    with pytest.raises(ValueError, match=whole) as refusal:
+        play(environment, Agent.load("random"), 5, 2)
+    assert "\n" not in str(refusal.value)
+
+
+def test_rewards_and_ends_in_arrays_without_axes_suit():
+    world = stepped(r=np.array(0.5), truncated=np.array(True))
+    played = play(world, Agent.load("random"), 5)
+    np.testing.assert_array_equal(played.reward, [[1, 1, 0.5, 0, 1]])
+    np.testing.assert_array_equal(played.end, [[False, False, False, True, False]])
+
+
+def test_logits_that_are_not_finite_are_refused():
+    agent = Agent.load("one-rule", standardise=False)
+    vast = Agent(agent.learner, jax.tree.map(lambda x: np.sign(x) * np.float32(1e38), agent.theta))
+    with pytest.raises(ValueError, match="At step 2 in environment='Broken'.*not finite: give"):
+        play(stepped([1.0, 1.0]), vast, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((2, 10**8), "lifetimes=100000000 does not suit play.*at most 100000"),
+        ((2**31 - 1, 10**5), "lifetimes=100000 and steps=2147483647 would take.*give smaller"),
+    ],
+)
+def test_what_would_not_end_is_refused_before_anything_is_made(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        play(Broken(copy=AssertionError("copied")), Agent.load("random"), *arguments)
+
+
+def test_a_stop_that_was_lost_is_raised_at_the_next_step(monkeypatch):
+    monkeypatch.setattr(stop, "_asked", None)
+    world = stepped()
+    world.says["step"] = Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        play(world, Agent.load("random"), 10**6)
+
+
+class Stopping:
+    """What a step returns, and Ctrl-C that is lost meanwhile."""
+
+    def __iter__(self):
+        stop._asked = signal.SIGINT
+        return iter((np.zeros(2), 1.0, False, False, {}))
+
+
+# What is kept
+
+ONE = Played(np.ones((2, 20)), np.zeros((2, 20), bool))
+
+
+def test_a_record_is_never_written_over_another(tmp_path):
+    path = tmp_path / "kept.safetensors"
+    playing.record(path, "X-v0", "random", 0, {"random": ONE})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="kept.safetensors.*there already.*give another"):
+        playing.record(path, "X-v0", "random", 0, {"random": ONE})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "played", "words"),
+    [
+        ("random", {}, r"played=\{\} .*not empty"),
+        ("win-stay", {"random": ONE}, "played has no name='win-stay': give one of random"),
+        ("nobody", {"nobody": ONE}, "No record has the name 'nobody': take one-rule"),
+        ("random", {"random": ONE._replace(end=None)}, r"played\['random'\].end=None .*give"),
+        ("random", {"random": ONE._replace(end=ONE.end[0])}, r"played\['random'\].end=.*give"),
+        ("random", {"random": ONE._replace(reward=np.full((2, 20), np.nan))}, "NaN or infinity"),
+    ],
+)
+def test_what_is_no_game_of_an_agent_is_not_recorded(tmp_path, name, played, words):
+    with pytest.raises(ValueError, match=words):
+        playing.record(tmp_path / "x.safetensors", "X-v0", name, 0, played)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_not_compared_or_shown():
+    for call in (
+        lambda: compare("CartPole-v1", {}),
+        lambda: curves({}, "A title"),
+        lambda: playing.as_text({}),
+    ):
+        with pytest.raises(ValueError, match=r"=\{\} does not suit .*not empty"):
+            call()
+
+
+def test_nothing_is_recorded_of_an_agent_that_there_is_not():
+    with pytest.raises(ValueError, match="No record has the name 'nobody': take one-rule"):
+        playing.recorded("nobody")
+    assert playing.recorded("random") == {}
 
 
 # What is shown

@@ -29,7 +29,7 @@ def made(name: Name) -> tuple[Any, Any]:
         name: gymnax's name for it.
 
     Raises:
-        ValueError: gymnax has none of that name.
+        ValueError: gymnax has none of that name, or cannot download what it is made of.
     """
     with jax.ensure_compile_time_eval():
         import gymnax
@@ -37,7 +37,13 @@ def made(name: Name) -> tuple[Any, Any]:
         if name not in gymnax.registered_envs:
             known = ", ".join(gymnax.registered_envs)
             raise ValueError(f"gymnax has no environment {name!r}: take one of {known}.")
-        return gymnax.make(name)
+        try:
+            return gymnax.make(name)
+        except OSError as trouble:
+            raise ValueError(
+                f"gymnax does not make name={name!r} ({type(trouble).__name__}), which needs data "
+                "from the internet: take it where there is a network, or another one."
+            ) from trouble
 
 
 def of_gymnax(name: Name) -> Environment:
@@ -52,7 +58,8 @@ def of_gymnax(name: Name) -> Environment:
         name: gymnax's name for it.
 
     Raises:
-        ValueError: gymnax has none of that name, or its actions are continuous.
+        ValueError: gymnax has none of that name or cannot make it, its actions are continuous, or
+            JAX computes in 64 bits and gymnax's code for it does not.
     """
     from gymnax.environments import spaces
 
@@ -83,7 +90,19 @@ def of_gymnax(name: Name) -> Environment:
         end = jnp.asarray(terminated | env.is_truncated(new, params), float)
         return Transition(new, look(o), jnp.asarray(reward, float).reshape(()), end)
 
-    observation = jax.eval_shape(lambda key: reset(key, ())[1], jax.random.key(0))
+    def begin(key):
+        state, o = reset(key, ())
+        return o, step(key, (), state, jnp.zeros((), int))
+
+    try:
+        observation, _ = jax.eval_shape(begin, jax.random.key(0))
+    except (TypeError, ValueError) as trouble:
+        if not jax.config.jax_enable_x64:
+            raise
+        raise ValueError(
+            f"gymnax's environment name={name!r} mixes numbers of 32 and 64 bits, which does not "
+            "run: unset JAX_ENABLE_X64, or take another one."
+        ) from trouble
     return Environment(
         name=f"gymnax-{name}",
         options={},

@@ -31,7 +31,7 @@ import numpy as np
 
 from symla_lite import checks, studies
 from symla_lite.baselines import actor_critic, random_policy, win_stay
-from symla_lite.checks import Index, Key, Name, Range, Seed
+from symla_lite.checks import Count, Key, Name, Range, Seed
 from symla_lite.controls import without_reward
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 from symla_lite.lifetime import is_finite
@@ -300,7 +300,7 @@ def check_sizes(whose: str, sizes: Sizes) -> None:
 
 
 def check_memory(
-    learner: Learner, theta: Theta, sizes: Sizes, lifetimes: Index = 1, steps: Index = 0
+    learner: Learner, theta: Theta, sizes: Sizes, lifetimes: Count = 1, steps: Count = 1
 ) -> None:
     """Raises `ValueError` where lifetimes side by side do not fit into the memory that there is:
     what they remember before and after a step, and the record of all their steps."""

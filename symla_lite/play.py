@@ -144,7 +144,7 @@ def is_vector(space: Any) -> bool:
 
 def name_of(environment: Any) -> str:
     """The ID of an environment of gymnasium, or its class where it has none."""
-    return environment.spec.id if environment.spec else type(environment.unwrapped).__name__
+    return getattr(environment.spec, "id", None) or type(environment.unwrapped).__name__
 
 
 def said(trouble: Exception) -> str:

@@ -239,6 +239,12 @@ class Seedless(Broken):
         return Seedless()
 
 
+class Named(World):
+    """With a name where its specification belongs."""
+
+    spec = "Named-v0"
+
+
 class Spaceless(gymnasium.Env):
     """Without spaces."""
 
@@ -283,6 +289,11 @@ BROKEN = {
     "terminated None": (stepped(terminated=None), THIRD, "terminated=None"),
     "truncated text": (stepped(truncated="no"), THIRD, "truncated='no'"),
 }  # fmt: skip
+
+
+def test_an_environment_without_a_specification_is_called_by_its_class():
+    with pytest.raises(ValueError, match="actions of environment='Named' are Box"):
+        play(Named(BOX, BOX), Agent.load("random"), 5)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -85,6 +85,19 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--turns", type=int, default=15, help="timings of each world and version")
     given = parser.parse_args()
+    known = [
+        "git",
+        "-C",
+        str(ROOT),
+        "rev-parse",
+        "--quiet",
+        "--verify",
+        f"{given.commit}^{{commit}}",
+    ]
+    if subprocess.run(known, stdout=subprocess.DEVNULL).returncode:
+        parser.error(f"this repository has no commit {given.commit!r}: give one of `git log`")
+    if given.turns < 1:
+        parser.error(f"--turns {given.turns}: give at least 1")
     with checked_out(given.commit) as tree:
         before, after = Timed(tree), Timed(ROOT)
         try:

@@ -1,6 +1,7 @@
 """The command line: `python -m symla_lite --help`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,9 +122,19 @@ def parser() -> Parser:
     return top
 
 
+LAST_PORT = 65_535
+
+
 def join(given: list[str]) -> None:
-    """Joins the processes of other hosts. Raises `ValueError` if their addresses are missing."""
-    if len(given) not in (0, 3) or not all(number.isdecimal() for number in given[1:]):
+    """Joins the processes of other hosts. Raises `ValueError` if their addresses are missing or
+    none."""
+    address = re.fullmatch(r".+:(\d{1,5})", given[0]) if given else None
+    if given and (
+        len(given) != 3
+        or not all(number.isdecimal() for number in given[1:])
+        or not address
+        or int(address[1]) > LAST_PORT
+    ):
         raise ValueError(
             f"--distributed {' '.join(given)}: give ADDRESS:PORT PROCESSES PROCESS, or nothing "
             "where a cluster knows."

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,6 +63,7 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file at once and lastingly; through a link, what it points to. Raises `FileTrouble`
     as `save` does."""
     path = Path(path)
+    check_file(path)
     target = Path(os.path.realpath(path))
     beside = None
     try:
@@ -87,6 +89,17 @@ def write(path: Path, content: bytes) -> None:
         if beside is not None:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
+
+
+def check_file(path: Path) -> None:
+    """Raises `FileTrouble` where a path leads to a device, a pipe or the like: reading one may take
+    for ever, and a file in its place would be the end of it."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # what opens it will say why it cannot
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileTrouble(f"{path} is a device or a pipe: give the path of a file.")
 
 
 def lock(file: BinaryIO) -> None:
@@ -122,6 +135,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         FileTrouble: the file is missing, damaged or something else.
     """
     path = Path(path)
+    check_file(path)
     try:
         content = path.read_bytes()
     except OSError as trouble:

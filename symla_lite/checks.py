@@ -625,7 +625,17 @@ def memory() -> int:
 
 def size_in_bytes(tree: Any) -> int:
     """The bytes that the arrays of a tree take, or would take if they had these shapes."""
-    return sum(math.prod(x.shape) * 4 for x in jax.tree.leaves(tree))
+    return sum(math.prod(np.shape(x)) * 4 for x in jax.tree.leaves(tree))
+
+
+def as_numbers(x: Any) -> jax.Array | None:
+    """Real numbers, whole numbers or truth values as an array; None for anything else."""
+    try:
+        found = jnp.asarray(x)
+    except (TypeError, ValueError):
+        return None
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    return found if any(jnp.issubdtype(found.dtype, kind) for kind in kinds) else None
 
 
 def check_memory(what: str, size: float) -> None:

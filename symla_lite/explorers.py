@@ -6,6 +6,7 @@ them, through links that run in the browser.
 
 import html
 import itertools
+import math
 import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,9 @@ def labels(name: str, values: Sequence[Any] | Mapping[str, Any]) -> dict[str, An
         found = {str(key): value for key, value in values.items()}
     else:
         values = list(values)
+        for value in values:
+            if is_number(value) and not math.isfinite(value):
+                raise ValueError(f"{name}={value} has no place on a slider: give finite numbers.")
         found = {f"{v:g}" if is_number(v) else str(v): v for v in values}
         if len(found) < len(values):
             raise ValueError(

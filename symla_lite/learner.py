@@ -131,13 +131,21 @@ def _checked(learner: Learner) -> dict[str, Callable]:
         sizes = Sizes(*shapes[0], *shapes[2])
         check("theta", theta, sizes, theta_at(sizes), theta_at(sizes, prepared=True))
         check("state", h, sizes, state_at(sizes))
-        logits, new = step(theta, h, x)
-        wrong = checks.unlike(new, h)
-        if jnp.shape(logits) != (sizes.action,) or wrong:
+        made = step(theta, h, x)
+        if not isinstance(made, tuple) or len(made) != 2:
             raise ValueError(
-                f"The step of {learner.name} gave logits {list(jnp.shape(logits))} for "
-                f"{sizes.action} actions and a state of which {wrong or 'all is well'}: give "
-                "logits [B] and a state of the shapes that it had."
+                f"The step of {learner.name} gave {checks.shown(made)}: give a pair, the logits "
+                "[B] and the state."
+            )
+        logits, new = checks.as_numbers(made[0]), made[1]
+        wrong = checks.unlike(new, h, kinds=True)
+        if logits is None or logits.shape != (sizes.action,) or wrong:
+            known = logits is not None
+            found = f"of shape {list(logits.shape)}" if known else "that are no real numbers"
+            raise ValueError(
+                f"The step of {learner.name} gave logits {found} for {sizes.action} actions and a "
+                f"state of which {wrong or 'all is well'}: give logits [B] and a state of the "
+                "shapes and kinds that it had."
             )
         return logits, new
 

@@ -105,7 +105,7 @@ def live_until(
             (reset_state, reset_o, jnp.zeros(()), jnp.zeros(())),
             (new.state, new.observation, new.reward, new.end),
         )
-        o, r, end = observed(o), jnp.asarray(r, float), jnp.asarray(end, float)
+        o, r, end = observed(o), jnp.asarray(r, float), jnp.asarray(end != 0, float)
         r = jnp.where(jnp.isfinite(logits[action]), r, jnp.nan)
         record = (x.o, logits, action, r, x.end)
         a = jax.nn.one_hot(action, sizes.action)

@@ -39,6 +39,10 @@ def setup(
         KeyboardInterrupt: the run was stopped; the same call goes on.
     """
     workers.refuse_import()
+    if study is None and rerun is not None:
+        raise ValueError(f"rerun={rerun!r} runs nothing here: name the study, too.")
+    if study is not None and rerun is not None:
+        studies.named(study).scale(rerun)  # which says what there is, before anything begins
     kind = jax.devices()[0].device_kind
     print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
     if takes_tf32(jax.devices()[0]):

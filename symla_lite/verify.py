@@ -4,7 +4,6 @@ Every line and verdict of the reproduction card is computed again from `data/` a
 `data/verdicts.json`, and a sample of the recorded thetas is meta-tested again.
 """
 
-import argparse
 import json
 import random
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from symla_lite import checkpoint, studies
+from symla_lite.__main__ import Parser, path, whole
 from symla_lite.checks import Index, Seed
 from symla_lite.claims import CLAIMS, answer
 from symla_lite.studies import records, results
@@ -109,22 +109,29 @@ def retest(out: Path, study: str, scale: str, training: str, seed: Seed, which: 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints what differs; the exit status, 1 if anything does."""
-    parser = argparse.ArgumentParser(prog="python -m symla_lite.verify", description=__doc__)
-    parser.add_argument("--data", type=Path, default=results.recorded(), help="the records")
-    parser.add_argument("--sample", type=int, default=6, help="thetas to test again")
-    parser.add_argument("--seed", type=int, default=0, help="decides which")
+    parser = Parser(prog="python -m symla_lite.verify", description=__doc__)
+    parser.add_argument("--data", type=path, default=results.recorded(), help="the records")
+    parser.add_argument("--sample", type=whole, default=6, help="thetas to test again")
+    parser.add_argument("--seed", type=whole, default=0, help="decides which")
     parser.add_argument("--write", action="store_true", help="keep the verdicts as they are now")
     given = parser.parse_args(arguments)
     if given.sample < 0:
         parser.error(f"--sample {given.sample}: give 0 or more")
-    if not (given.data / KEPT).is_file():
-        parser.error(f"--data {given.data} holds no {KEPT}: give the folder of the records")
-    found = verdicts(given.data)
     kept = given.data / KEPT
+    if not kept.is_file():
+        parser.error(f"--data {given.data} holds no {KEPT}: give the folder of the records")
+    try:
+        before = json.loads(kept.read_text(encoding="utf-8"))
+        found = verdicts(given.data)
+    except ValueError as trouble:  # also of a text that is no JSON
+        parser.error(f"{kept} is damaged ({trouble}): take it from the repository again")
+    except checkpoint.FileTrouble as trouble:
+        parser.error(str(trouble))
     if given.write:
         text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)
         checkpoint.write(kept, (text + "\n").encode())
-    wrong = sorted(differences(json.loads(kept.read_text(encoding="utf-8")), found))
+        before = found
+    wrong = sorted(differences(before, found))
     for claim, lines in found.items():
         if claim != "criteria":
             print(f"{lines['verdict']:32} {claim}")

@@ -181,6 +181,17 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
 # Links
 
 
+@pytest.mark.parametrize(
+    "act", [checkpoint.load, lambda path: checkpoint.save(path, ARRAYS, ABOUT)]
+)
+def test_a_pipe_is_neither_read_nor_replaced(tmp_path, act):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileTrouble, match=f"{pipe} is a device or a pipe: give the path of a file"):
+        act(pipe)
+    assert pipe.is_fifo()
+
+
 def test_a_link_is_written_through(path, tmp_path):
     mounted, link = tmp_path / "drive" / "kept.safetensors", tmp_path / "link"
     mounted.parent.mkdir()

@@ -124,6 +124,8 @@ def test_a_game_can_be_played_by_any_record(run):
         (["train", "{}/run", "--distributed", "here:1", "2", "x"], "here:1 2 x: give ADDRESS:PORT"),
         (["train", "{}/run", "--distributed", "here:1", "2", "2"], "no process 2 of 2"),
         (["train", "{}/run", "--distributed"], "could not join the others"),
+        (["train", "{}/run", "--distributed", "here", "2", "0"], "here 2 0: give ADDRESS:PORT"),
+        (["train", "{}/run", "--distributed", "a:99999", "1", "0"], "a:99999 1 0: give ADDRESS"),
         (["train", "{}/run", "--population", "7"], "population=7"),
         (["train", "{}/run", "--population", "0"], "population=0"),
         (["train", "{}/run", "--sigma", "0"], "sigma=0.0"),

@@ -110,6 +110,7 @@ def test_words_get_buttons_long_ones_a_list_and_a_mapping_its_own_words():
         ({"a": [1]}, "nothing to choose in a: give at least two"),
         ({"a": range(7), "b": range(6)}, "7 × 6 = 42 pictures make the page too heavy.*at most 40"),
         ({"a": [0.1, 0.1000001]}, "Two values of a read the same"),
+        ({"a": [1.0, float("nan")]}, "a=nan has no place on a slider"),
     ],
 )
 def test_what_makes_no_explorer_is_refused_before_anything_is_drawn(choices, sentence):

@@ -1,11 +1,15 @@
 """A lifetime has one task, many episodes, and shows the end of each with its reward."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
+from symla_lite.baselines import random_policy
+from symla_lite.environments.bandits import BANDITS
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.learner import Learner, Sizes
 from symla_lite.lifetime import live
@@ -154,6 +158,70 @@ def test_actions_are_drawn_anew_at_every_step_and_in_every_lifetime():
 def test_a_lifetime_without_a_step_is_refused(length):
     with pytest.raises(ValueError, match=f"length={length} .*at least 1"):
         live(spy(), counting(), length, {}, jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("functions", "sentence"),
+    [
+        ({"step": lambda key, task, s, a: (s, jnp.zeros(1), 0.0, 0.0)}, "give a Transition"),
+        ({"step": lambda key, task, s, a: None}, "step of .* gave None: give a Transition"),
+        ({"reset": lambda key, task: jnp.zeros(3)}, "reset of .* gave .*: give a pair"),
+        (
+            {"step": lambda key, task, s, a: Transition(s, jnp.zeros(1), None, 0.0)},
+            "reward of .* is None: give an environment whose functions make real numbers",
+        ),
+        (
+            {"step": lambda key, task, s, a: Transition(s, jnp.zeros(1), 1j, 0.0)},
+            "reward of .* is 1j: give an environment whose functions make real numbers",
+        ),
+    ],
+)
+def test_an_environment_of_another_make_is_a_sentence(functions, sentence):
+    other = dataclasses.replace(BANDITS["easy"], **functions)
+    with pytest.raises(ValueError, match=sentence):
+        live(random_policy(), other, 3, {}, jax.random.key(0))
+
+
+def test_a_state_of_plain_numbers_is_a_state():
+    counted = dataclasses.replace(
+        BANDITS["easy"],
+        reset=lambda key, task: (0, jnp.zeros(1)),
+        step=lambda key, task, s, a: Transition(s + 1, jnp.zeros(1), 1.0 * s, False),
+    )
+    lived = live(random_policy(), counted, 4, {}, jax.random.key(0))
+    np.testing.assert_array_equal(lived.reward, [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("end", [0.5, -1.0, 7])
+def test_an_end_is_yes_or_no(end):
+    def step(key, task, s, a):
+        return Transition(s, jnp.zeros(1), 1.0, end)
+
+    odd = dataclasses.replace(
+        BANDITS["easy"], reset=lambda key, task: (jnp.zeros(()), jnp.zeros(1)), step=step
+    )
+    with pytest.raises(ValueError, match="end of easy is .*: give an environment whose steps say"):
+        odd.step(jax.random.key(0), odd.draw_task(jax.random.key(0)), jnp.zeros(()), 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "sentence"),
+    [
+        (lambda theta, h, x: (jnp.zeros(2), h + 0.5), "is of real numbers, not of whole numbers"),
+        (lambda theta, h, x: ([0.0, 0.0, 0.0], h), "gave logits of shape .3. for 2 actions"),
+        (lambda theta, h, x: (["a", "b"], h), "gave logits that are no real numbers"),
+        (lambda theta, h, x: jnp.zeros(2), "gave .*: give a pair, the logits"),
+    ],
+)
+def test_a_learner_of_another_make_is_a_sentence(step, sentence):
+    other = Learner("other", {}, lambda *_: {}, lambda *_: jnp.int32(0), step)
+    with pytest.raises(ValueError, match=sentence):
+        live(other, BANDITS["easy"], 3, {}, jax.random.key(0))
+
+
+def test_logits_may_be_a_list():
+    plain = Learner("plain", {}, lambda *_: {}, lambda *_: (), lambda t, h, x: ([9e9, 0.0], h))
+    assert not live(plain, BANDITS["easy"], 5, {}, jax.random.key(0)).action.any()
 
 
 def test_the_shortest_lifetime_is_one_step():

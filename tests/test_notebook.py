@@ -77,6 +77,16 @@ def test_without_a_scale_nothing_runs(monkeypatch, capsys):
     assert device.startswith("symla_lite ") and "standard" in cost
 
 
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [((None, "quick"), "name the study, too"), (("bandits", "huge"), "scale 'huge'")],
+)
+def test_a_run_that_cannot_be_is_refused_before_anything_is_said(asked, sentence, capsys):
+    with pytest.raises(ValueError, match=sentence):
+        notebook.setup(*asked)
+    assert not capsys.readouterr().out
+
+
 def device(kind, compute_capability, gib):
     """A GPU by what it says of itself."""
     found = mock.Mock(spec=jax.Device, device_kind=kind, platform="gpu")

@@ -441,6 +441,49 @@ def test_a_record_with_wrong_contents_is_refused_by_name(out, tmp_path, change, 
         assert str(path) in str(trouble.value)
 
 
+def with_training(**changes):
+    return lambda about: about | {"training": about["training"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (with_training(seed=1), "something else .training.seed: 1 there, 0 here"),
+        (with_training(learner={"name": "other"}), "training.learner.name: 'other' there"),
+        (lambda about: about | {"study": "tasks"}, "study: 'tasks' there"),
+        (lambda about: without(about, "training"), "something else .training.environment.name"),
+        (lambda about: without(about, "commit"), "no 'commit' in what it says of itself"),
+        (lambda about: about | {"seconds": [1]}, "no 'seconds' in what it says of itself"),
+        (lambda about: about | {"versions": None}, "no 'versions' in what it says of itself"),
+        (lambda about: {}, "no 'commit'"),
+    ],
+)
+def test_a_record_of_something_else_is_refused_by_name(out, tmp_path, change, words):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    arrays, about = checkpoint.load(path)
+    checkpoint.save(path, arrays, change(about))
+    with pytest.raises(FileTrouble, match=f"{path} holds .*{words}"):
+        results.load(STUDY, "tiny", tmp_path)
+
+
+def test_a_file_of_something_else_beside_the_records_stops_no_study(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    arrays, _ = checkpoint.load(path)
+    checkpoint.save(tmp_path / "mine" / "notes" / path.name, arrays, {"for": "me"})
+    path.unlink()
+    assert run.run_training(STUDY, "tiny", NAME, 0, tmp_path) == path
+
+
+def test_theta_of_whole_numbers_is_refused(out):
+    training = STUDY.scale("tiny").training(NAME)
+    arrays, _ = checkpoint.load(run.record_path(out, STUDY, "tiny", NAME, 0))
+    whole = arrays | {THETA: arrays[THETA].astype(np.int32)}
+    with pytest.raises(ValueError, match=f"'{THETA}' is of type int32: give a record with real"):
+        records.theta_of(whole, training)
+
+
 def test_a_record_without_a_test_is_refused_by_name(out, tmp_path):
     shutil.copytree(out, tmp_path, dirs_exist_ok=True)
     path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)

@@ -15,6 +15,16 @@ def test_the_kept_verdicts_follow_from_the_records(capsys):
     assert "Nothing differs from" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("text", ["{}", "no JSON"])
+def test_a_folder_without_records_or_verdicts_is_a_sentence(tmp_path, capsys, text):
+    (tmp_path / verify.KEPT).write_text(text)
+    for asked in (["--data", str(tmp_path)], ["--data", str(tmp_path / "none")], ["--sample", "x"]):
+        with pytest.raises(SystemExit) as ended:
+            verify.main(asked)
+        said = capsys.readouterr().err
+        assert ended.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1
+
+
 def test_differences_are_found_wherever_they_are():
     kept = {"a": {"verdict": "partly (1 of 2)", "line": [0.5, 0.1, 0.9, "≥ 0.00", "yes"]}}
     assert not list(verify.differences(kept, json.loads(json.dumps(kept))))

@@ -5,6 +5,7 @@ python book/_tools/check_pages.py _build/html
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -28,7 +29,12 @@ def network_loads(folder: Path) -> dict[str, list[str]]:
 
 def main(arguments: list[str]) -> int:
     """The command line."""
-    found = network_loads(Path(arguments[0]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of the built pages")
+    folder = parser.parse_args(arguments).folder
+    if not any(folder.rglob("*.html")):
+        parser.error(f"there is no page in {folder}: run `make book` first")
+    found = network_loads(folder)
     for page, addresses in found.items():
         print(f"{page} loads {', '.join(addresses)} from a network: serve it from book/_static.")
     return 1 if found else 0

@@ -10,6 +10,7 @@ on paper nobody can open it.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -85,7 +86,11 @@ def write(book: Path, pages: list[str], path: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """The command line."""
-    book, path = map(Path, arguments)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("book", type=Path, help="folder of the built pages")
+    parser.add_argument("path", type=Path, help="of the PDF")
+    given = parser.parse_args(arguments)
+    book, path = given.book, given.path
     if chromium.path() is None:
         print(f"No PDF was made: {chromium.MISSING}.")
         return 0

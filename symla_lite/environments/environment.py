@@ -91,10 +91,17 @@ def _checked(environment: Environment) -> dict[str, Callable]:
 
     def check_made(**made: tuple[Any, tuple[int, ...]]) -> None:
         for name, (found, shape) in made.items():
-            if jnp.shape(found) != shape:
+            whose = f"The {name} of {environment.name}"
+            array = checks.as_numbers(found)
+            if array is None:
                 raise ValueError(
-                    f"The {name} of {environment.name} has shape {list(jnp.shape(found))} and "
-                    f"should have {list(shape)}: give an environment whose functions make that."
+                    f"{whose} is {checks.shown(found)}: give an environment whose functions make "
+                    "real numbers."
+                )
+            if array.shape != shape:
+                raise ValueError(
+                    f"{whose} has shape {list(array.shape)} and should have {list(shape)}: give an "
+                    "environment whose functions make that."
                 )
 
     def check_memory(what: str, tree: Any) -> None:
@@ -108,7 +115,13 @@ def _checked(environment: Environment) -> dict[str, Callable]:
     def checked_reset(key: Key, task: Task) -> tuple[EnvState, jax.Array]:
         check("task", task, shapes()[0])
         check_memory("state", shapes()[1])
-        state, o = reset(key, task)
+        made = reset(key, task)
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ValueError(
+                f"The reset of {environment.name} gave {checks.shown(made)}: give a pair, the "
+                "state and the observation [A]."
+            )
+        state, o = made
         check_made(observation=(o, environment.sizes[:1]))
         return state, o
 
@@ -127,9 +140,19 @@ def _checked(environment: Environment) -> dict[str, Callable]:
                 f"from 0 to {actions - 1}."
             )
         new = step(key, task, state, action)
+        if not isinstance(new, Transition):
+            raise ValueError(
+                f"The step of {environment.name} gave {checks.shown(new)}: give a Transition "
+                "(state, observation, reward, end)."
+            )
         check("new state", new.state, shapes()[1])
         o = new.observation, environment.sizes[:1]
         check_made(observation=o, reward=(new.reward, ()), end=(new.end, ()))
+        if not isinstance(new.end, jax.core.Tracer) and new.end not in (0, 1):
+            raise ValueError(
+                f"The end of {environment.name} is {checks.shown(new.end)}: give an environment "
+                "whose steps say 1.0 where the episode is over, else 0.0."
+            )
         return new
 
     return checks.with_checks(

@@ -74,8 +74,14 @@ def trainings(environment: Environment, loop: Outer, *names: Name) -> tuple[Trai
         environment: the world.
         loop: the outer loop.
         names: in `VARIANTS` or `BROKEN`.
+
+    Raises:
+        ValueError: a name that is in neither.
     """
     learners = VARIANTS | BROKEN
+    for name in names:
+        if name not in learners:
+            raise ValueError(f"There is no variant {name!r}: take one of {', '.join(learners)}.")
     return tuple(Training(name, learners[name], environment, loop) for name in names)
 
 

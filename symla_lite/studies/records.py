@@ -19,7 +19,7 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from symla_lite import checkpoint, machine
-from symla_lite.checks import MAY_BE_NAN
+from symla_lite.checks import MAY_BE_NAN, Seed
 from symla_lite.learner import Theta
 from symla_lite.meta_training import CURVE, curve_names
 from symla_lite.studies.criteria import checksums
@@ -128,13 +128,15 @@ def flatten(theta: Theta, prefix: str) -> dict[str, np.ndarray]:
 
 def unflatten(arrays: Mapping[str, np.ndarray], prefix: str, like: Theta) -> Theta:
     """Theta again, in the shape of `like`. Raises `ValueError` where an array of it is missing, has
-    another shape or holds NaN or infinity."""
+    another shape or holds anything but real numbers."""
     found = []
     for name, leaf in named_leaves(like, prefix).items():
         array = arrays.get(name)
         if array is None or array.shape != leaf.shape:
             what = "missing" if array is None else f"of shape {list(array.shape)}"
             raise ValueError(f"{name!r} is {what}: give a record that has it, {list(leaf.shape)}.")
+        if not np.issubdtype(array.dtype, np.floating):
+            raise ValueError(f"{name!r} is of type {array.dtype}: give a record with real numbers.")
         found.append(array)
     return jax.tree.unflatten(jax.tree.structure(like), found)
 
@@ -221,6 +223,61 @@ def check(
     checkpoint.check(path, arrays, shapes, optional | of_tests)
     if training is not None:
         check_curve(path, arrays, training)
+
+
+PROVENANCE = {
+    "commit": str,
+    "date": str,
+    "device": str,
+    "cores": int,
+    "python": str,
+    "versions": Mapping,
+    "seconds": Mapping,
+    "test_lifetimes": int,
+    "test_length": int,
+}
+"""What every record says of how it was made, and the type of each."""
+
+
+def check_about(
+    path: Path,
+    about: Mapping[str, Any],
+    study: Study,
+    training: Training | None,
+    seed: Seed | None = None,
+) -> None:
+    """Looks whether a record says that it is what its place in the folder says.
+
+    Args:
+        path: its file, for the message.
+        about: what it says.
+        study: of which study it is.
+        training: of which training; None for the references.
+        seed: of meta-training, where there is a training.
+
+    Raises:
+        FileTrouble: it says something else, or does not say how it was made.
+    """
+    for name, kind in PROVENANCE.items():
+        if not isinstance(about.get(name), kind):
+            raise checkpoint.wrong(path, f"no {name!r} in what it says of itself")
+    wanted: dict[str, Any] = {"study": study.name}
+    if training is not None:
+        wanted["training"] = {
+            "seed": seed,
+            "learner": {"name": training.learner.name},
+            "environment": {"name": training.environment.name},
+        }
+    if differs := checkpoint.differences(_like(wanted, about), wanted):
+        raise checkpoint.wrong(path, f"a record of something else ({differs})")
+
+
+def _like(wanted: Any, about: Any) -> Any:
+    """The part of what a record says that has the names of `wanted`."""
+    if not isinstance(wanted, Mapping):
+        return about
+    known = about if isinstance(about, Mapping) else {}
+    return {name: _like(part, known.get(name)) for name, part in wanted.items()}
 
 
 def check_curve(

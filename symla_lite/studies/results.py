@@ -187,7 +187,7 @@ def load(study: Study, scale: str = "standard", out: Path | None = None) -> Resu
             path = record_path(out, study, scale, training.name, seed)
             if not training.tested and not path.exists():
                 continue  # a step that only leads to the next one
-            found[training.name, seed] = read(path, study, scale, training)
+            found[training.name, seed] = read(path, study, scale, training, seed)
     references = read(references_path(out, study, scale), study, scale)
     return Results(study, scale, found, references)
 
@@ -201,7 +201,13 @@ def references_path(out: Path, study: Study, scale: str) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def read(path: Path, study: Study, scale: str, training: Training | None = None):
+def read(
+    path: Path,
+    study: Study,
+    scale: str,
+    training: Training | None = None,
+    seed: Seed | None = None,
+):
     """One record, of the references where no training is given. Raises `FileTrouble` where it is
     missing, with the command that makes it, and where its contents are wrong."""
     if not path.exists():
@@ -211,4 +217,5 @@ def read(path: Path, study: Study, scale: str, training: Training | None = None)
         )
     arrays, about = records.read(path)
     records.check(path, arrays, study, study.scale(scale), training)
+    records.check_about(path, about, study, training, seed)
     return arrays, about

@@ -232,7 +232,7 @@ def trained_elsewhere(
     """
     for other in sorted(Path(out).glob(f"*/*/{path.name}")):
         arrays, about = checkpoint.load(other)
-        if about["training"] == wanted:
+        if about.get("training") == wanted:
             of_training = {
                 name: x for name, x in arrays.items() if name.startswith(("theta/", "curve/"))
             }
@@ -244,7 +244,10 @@ def trained_elsewhere(
                 if f"curve/{name}" in arrays
             }
             theta = records.theta_of(arrays, training)
-            return MetaTrained(theta, curve, wanted, about["seconds"]["training"])
+            spent = checkpoint.at(about, "seconds", "training")
+            if not isinstance(spent, float):
+                raise checkpoint.wrong(other, "no 'seconds' in what it says of itself")
+            return MetaTrained(theta, curve, wanted, spent)
     return None
 
 

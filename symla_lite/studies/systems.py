@@ -51,6 +51,7 @@ from symla_lite.environments.transforms import (
 )
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner
+from symla_lite.lifetime import Lifetime
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
 from symla_lite.studies.study import (
@@ -194,7 +195,7 @@ REFERENCES = {
 }
 
 
-def regret(lifetime):
+def regret(lifetime: Lifetime):
     """Regret of every pull, [L]."""
     return regret_per_pull(lifetime.task, lifetime.action)
 

@@ -23,7 +23,7 @@ import difflib
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,13 @@ class Record(NamedTuple):
         """Its file among the records that come with the package."""
         *where, seed = self.study, self.scale, self.training.name, self.seed
         return record_path(results.recorded(), *where, seed)
+
+    def read(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Its arrays and what is known about them. Raises `FileTrouble` where the file is damaged,
+        or says that it is something else."""
+        arrays, about = records.read(self.path)
+        records.check_about(self.path, about, self.study, self.training, self.seed)
+        return arrays, about
 
 
 @functools.cache
@@ -441,7 +448,7 @@ def load(name: Name, standardise: bool = True, scale_rewards: bool = False) -> A
     else:
         found = record(name)
         learner = found.training.learner
-        theta = records.theta_of(records.read(found.path)[0], found.training)
+        theta = records.theta_of(found.read()[0], found.training)
     learner = standardising(learner) if standardise else learner
     learner = scaling_rewards(learner) if scale_rewards else learner
     return Agent(learner, jax.tree.map(jnp.asarray, theta))

@@ -210,7 +210,7 @@ def tables(name: Name) -> list[Table]:
         FileTrouble: a record is damaged.
     """
     record = agent.record(name)
-    arrays, about = records.read(record.path)
+    arrays, about = record.read()
     found = (
         origin(record, arrays, about),
         in_its_study(record, arrays),

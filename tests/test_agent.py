@@ -356,3 +356,17 @@ def test_a_theta_of_fixed_sizes_is_refused_elsewhere():
     agent.reset(SIZES)
     with pytest.raises(ValueError, match="theta does not fit metarnn.* 5 inputs and 2 actions"):
         agent.reset(Sizes(5, 2))
+
+
+def test_a_record_under_the_name_of_another_seed_is_no_agent(tmp_path, monkeypatch):
+    folder = tmp_path / "bandits" / "standard"
+    folder.mkdir(parents=True)
+    kept = results.recorded() / "bandits" / "standard" / "symla-easy-0.safetensors"
+    (folder / "symla-easy-1.safetensors").write_bytes(kept.read_bytes())
+    agents.recorded.cache_clear()
+    monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+    try:
+        with pytest.raises(checkpoint.FileTrouble, match="training.seed: 0 there, 1 here"):
+            Agent.load("bandits/standard/symla-easy-1")
+    finally:
+        agents.recorded.cache_clear()

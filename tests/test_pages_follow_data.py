@@ -16,6 +16,7 @@ from symla_lite import checkpoint, figures, studies
 from symla_lite.claims import CLAIMS
 from symla_lite.learner import Learner
 from symla_lite.studies import results
+from symla_lite.studies.systems import OF_POLE
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -144,7 +145,7 @@ def test_chapter_12_is_not_built_from_records_that_make_its_text_false(
     data, monkeypatch, training, test
 ):
     folder = data("systems_biased")
-    page = cells("12_table_1.md", section="In distribution, and changed")
+    page = cells("12_table_1.md", section="The biased bandit, and its arms swapped")
     study = studies.named("systems_biased")
     symmetric = {"reinforce", "actor-critic", "metagenrl", "lpg", "symla"}
     learners = [run.learner for run in study.scale("standard").trainings[:-1]]
@@ -171,6 +172,41 @@ def test_chapter_12_is_not_built_from_records_that_make_its_text_false(
 
 
 @pytest.mark.parametrize(
+    ("world", "training", "test"),
+    [
+        ("cartpole", "maml-cartpole", "permuted"),
+        ("cartpole", "symla-cartpole", "original_without_reward"),
+        ("hearts", "symla-hearts_2", "swapped"),
+        ("hearts", "metarnn-hearts_2", "swapped"),
+        ("hearts", "lpg-hearts_2", "original_without_reward"),
+    ],
+)
+def test_chapter_12_is_not_built_where_what_is_observed_makes_its_text_false(
+    data, monkeypatch, world, training, test
+):
+    data("systems_cartpole")
+    data("tasks")
+    folder = data("systems_hearts").parents[1] / f"systems_{world}" / "standard"
+    page = cells("12_table_1.md", section="With something to observe: CartPole and hearts")
+    symmetric = {"reinforce", "actor-critic", "metagenrl", "lpg", "symla"}
+    names = {
+        "SYSTEMS": {x.name: x for x in OF_POLE},
+        "RULES": {rule: rule for rule in ("win_stay", "random")},
+        "MARKS": {f"{x.name}-biased": "o" for x in OF_POLE},
+        "holds": {x.name: x.name in symmetric for x in OF_POLE},
+        "steps_of_meta_training": lambda records, name: 1,
+    }
+    shown(page, monkeypatch, **names)
+
+    def more(arrays):
+        arrays[f"{test}/blocks"] = arrays[f"{test}/blocks"] + np.float32(5)
+
+    change(folder / f"{training}-1.safetensors", more)
+    with pytest.raises(AssertionError):
+        shown(page, monkeypatch, **names)
+
+
+@pytest.mark.parametrize(
     ("environment", "agent"),
     [("CliffWalking-v1", "one-rule"), ("Blackjack-v1", "random"), ("CartPole-v1", "one-rule")],
 )
@@ -193,20 +229,28 @@ def test_the_page_on_your_environment_is_not_built_from_records_that_make_its_te
 
 
 @pytest.mark.parametrize(
-    ("training", "test", "more"), [("sum", "12", -1), ("pairs", "2", -1), ("four_ticks", "12", 2)]
+    ("study", "training", "test", "more"),
+    [
+        ("bandits", "sum", "12", -1),
+        ("bandits", "pairs", "2", -1),
+        ("bandits", "four_ticks", "12", 2),
+        ("cartpole", "sum", "original", 2),
+        ("cartpole", "no_end_flag", "permuted", -2),
+    ],
 )
 def test_chapter_13_is_not_built_from_records_that_make_its_text_false(
-    data, monkeypatch, training, test, more
+    data, monkeypatch, study, training, test, more
 ):
     """A sum that works with 12 arms, a choice that is clear of the default on two, and one with
-    which less carries over."""
-    data("ablations_order")
-    folder = data("ablations_bandits")
+    which less carries over; a sum that is as good as the mean on CartPole, and a flag that it
+    needs there."""
+    for name in ("order", "bandits", "cartpole"):
+        folder = data(f"ablations_{name}")
+    folder = folder.parents[1] / f"ablations_{study}" / "standard"
     page = cells("13_open_points.md", section="The recorded runs")
 
     def build():
-        study = studies.named("ablations_bandits")
-        return shown(page, monkeypatch, on_bandits=study)
+        return shown(page, monkeypatch, on_bandits=studies.named("ablations_bandits"))
 
     build()
 

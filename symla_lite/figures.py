@@ -320,8 +320,9 @@ def with_interval(values: np.ndarray, digits: Index = 2) -> str:
 
 
 def bracketed(found: Estimate, digits: Index = 2) -> str:
-    """An estimate, as `mean [low, high]`."""
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    """An estimate, as `mean [low, high]`; what rounds to zero has no sign."""
+    mean, low, high = (f"{x:z.{digits}f}" for x in found)
+    return f"{mean} [{low}, {high}]"
 
 
 def is_figure(entry: str) -> bool:

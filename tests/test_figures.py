@@ -152,6 +152,10 @@ def test_the_ground_keeps_its_colour_however_few_colours_there_are():
     plt.close(fig)
 
 
+def test_what_rounds_to_zero_has_no_sign():
+    assert figures.bracketed(Estimate(-0.001, -0.2, 0.004)) == "0.00 [-0.20, 0.00]"
+
+
 def test_a_mean_is_written_with_its_interval():
     values = np.random.default_rng(0).normal(3, 1, size=(3, 50))
     mean, low, high = map(float, re.findall(r"-?\d+\.\d{3}", figures.with_interval(values, 3)))

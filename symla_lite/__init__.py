@@ -21,7 +21,7 @@ import sys
 
 from symla_lite import machine, stop, supported
 
-if sys.argv[:1] == ["-m"] and "symla_lite" in sys.orig_argv:
+if sys.argv[:1] == ["-m"] and {"symla_lite", "symla_lite.verify"} & set(sys.orig_argv):
     stop.listen()  # the command line does, before what is imported below takes seconds
 supported.check()
 machine.keep_compiled()  # before JAX is imported

@@ -58,9 +58,10 @@ _printed = False
 
 
 def said() -> str:
-    """The sentence of a command, which is known from its first moment on: only `play` has nothing
-    to go on from."""
-    return ANEW if sys.argv[1:2] == ["play"] else SENTENCE
+    """The sentence of a command, which is known from its first moment on: `play` and `verify` have
+    nothing to go on from."""
+    anew = sys.argv[1:2] == ["play"] or "symla_lite.verify" in sys.orig_argv
+    return ANEW if anew else SENTENCE
 
 
 def check() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from symla_lite import checkpoint, studies
+from symla_lite import checkpoint, stop, studies
 from symla_lite.__main__ import Parser, path, whole
 from symla_lite.checks import Index, Seed
 from symla_lite.claims import CLAIMS, answer
@@ -148,5 +148,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
+def command() -> int:
+    """The command line; the exit status, 130 or 143 where it was stopped."""
+    ended = []
+    return stop.answering(lambda: ended.append(main())) or ended[0]
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from symla_lite import checkpoint, studies, verify
+from symla_lite import checkpoint, stop, studies, verify
 from symla_lite.studies import records, results, run
 
 
@@ -64,3 +67,17 @@ def test_a_theta_that_is_not_the_recorded_one_is_found_out(out):
     checkpoint.save(path, arrays, about)
     assert "symla-easy-0 on" in verify.retest(out, *sample)
     assert records.read(path)[1] == about
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_one_sentence():
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "symla_lite.verify", "--sample", "9"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline()  # a verdict: what takes long comes after all of them
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and said.strip() == stop.ANEW

@@ -141,7 +141,7 @@ def _checked(learner: Learner) -> dict[str, Callable]:
         wrong = checks.unlike(new, h, kinds=True)
         if logits is None or logits.shape != (sizes.action,) or wrong:
             known = logits is not None
-            found = f"of shape {list(logits.shape)}" if known else "that are no real numbers"
+            found = list(logits.shape) if known else "that are no real numbers"
             raise ValueError(
                 f"The step of {learner.name} gave logits {found} for {sizes.action} actions and a "
                 f"state of which {wrong or 'all is well'}: give logits [B] and a state of the "

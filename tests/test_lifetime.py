@@ -208,7 +208,7 @@ def test_an_end_is_yes_or_no(end):
     ("step", "sentence"),
     [
         (lambda theta, h, x: (jnp.zeros(2), h + 0.5), "is of real numbers, not of whole numbers"),
-        (lambda theta, h, x: ([0.0, 0.0, 0.0], h), "gave logits of shape .3. for 2 actions"),
+        (lambda theta, h, x: ([0.0, 0.0, 0.0], h), "gave logits .3. for 2 actions"),
         (lambda theta, h, x: (["a", "b"], h), "gave logits that are no real numbers"),
         (lambda theta, h, x: jnp.zeros(2), "gave .*: give a pair, the logits"),
     ],

@@ -93,7 +93,7 @@ def compare(setting: Setting, turns: int) -> dict:
                 "seconds": program.median(),
                 "cpu seconds": sorted(program.cpu_seconds)[turns // 2],
                 "environment steps/s": setting.steps / program.median(),
-                "lifetimes/s": setting.lives / program.median(),
+                "lifetimes/s": setting.all_lifetimes / program.median(),
                 "compile seconds": program.compile_seconds,
                 "bytes": program.memory,
                 "times as long as ours": timing.ratio(program, programs[best]),

@@ -38,7 +38,7 @@ def in_cache(setting: Setting) -> Contender:
 RUNGS = {
     "the printed method": printed,
     "512 bits at a time, where the processor can": wide,
-    "all members at once, luck before the loop": textbook,
+    "all members at once, noise before the loop": textbook,
     "fewest products, and gates as fractions": fast,
     "a device for each core, or all GPUs": everywhere,
     "no more at a time than the cache holds": in_cache,

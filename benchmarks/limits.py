@@ -47,7 +47,7 @@ SIDE, IN_CACHE = 1024, 2**16
 def limits(setting: Setting) -> dict[str, Limit]:
     """The limits. That of memory is measured on as many bytes as the states of all lifetimes take,
     so it is the cache's where they fit into a cache."""
-    states = setting.lives * state_size(setting)
+    states = setting.all_lifetimes * state_size(setting)
     return {
         "products": Limit(
             "floating-point operations/s",

@@ -50,7 +50,7 @@ RUNS = (
 """Study, scale, training and seed; those that start from others come after them."""
 MANY = 1000
 """Lifetimes in a comparison."""
-APART = 4.0
+MOST = 4.0
 """Standard errors from which on two devices disagree."""
 
 
@@ -69,7 +69,7 @@ def earned(training: Training, theta: Theta, device: jax.Device, lifetimes: int)
     return np.asarray(all_lifetimes(*jax.device_put(given, device)))
 
 
-def apart(one: np.ndarray, other: np.ndarray) -> float:
+def standard_errors(one: np.ndarray, other: np.ndarray) -> float:
     """How far two means are apart, in standard errors of their difference: lifetimes with the same
     key are compared. Zero where no lifetime differs.
     """
@@ -89,10 +89,11 @@ def agree(lifetimes: int = MANY) -> None:
         )
         print(
             f"{training_name}: {here.mean():.3f} on {jax.devices()[0].device_kind}, "
-            f"{there.mean():.3f} on the CPU, {apart(here, there):.1f} standard errors apart; "
+            f"{there.mean():.3f} on the CPU, "
+            f"{standard_errors(here, there):.1f} standard errors apart; "
             f"{np.mean(np.isclose(here, there)):.0%} of the lifetimes earn the same."
         )
-        if apart(here, there) > APART:
+        if standard_errors(here, there) > MOST:
             raise ValueError(
                 f"The devices disagree on {training_name}: make no runs here before the cause is "
                 "known."

@@ -47,14 +47,14 @@ class Setting:
     """GiB for the pairs that are evaluated at the same time."""
 
     @property
-    def lives(self) -> int:
+    def all_lifetimes(self) -> int:
         """Lifetimes in one outer step."""
         return self.population * self.lifetimes
 
     @property
     def steps(self) -> int:
         """Environment steps in one outer step."""
-        return self.lives * self.length
+        return self.all_lifetimes * self.length
 
     @property
     def cells(self) -> int:

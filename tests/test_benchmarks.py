@@ -111,7 +111,7 @@ def test_a_ratio_is_taken_within_turns():
 def test_every_setting_can_be_dealt_out_and_fits_a_laptop():
     for setting in SETTINGS.values():
         assert setting.population % 4 == 0
-        assert 4 * limits.state_size(setting) * setting.lives < 2**28
+        assert 4 * limits.state_size(setting) * setting.all_lifetimes < 2**28
 
 
 @pytest.mark.slow

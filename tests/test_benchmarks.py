@@ -176,11 +176,11 @@ def test_kernels_and_bytes_of_a_step_are_read_off_the_plan():
         gpu_check.a_step(PLAN, length=49)
 
 
-def test_two_devices_are_compared_by_lifetimes_with_the_same_luck():
+def test_two_devices_are_compared_by_lifetimes_with_the_same_keys():
     rewards = np.array([1.0, 2.0, 3.0, 4.0])
-    assert gpu.apart(rewards, rewards) == 0.0
+    assert gpu.standard_errors(rewards, rewards) == 0.0
     # Differences 1, 1, 1, 5: mean 2, standard error 2 / sqrt(4) = 1.
-    assert gpu.apart(rewards + np.array([1, 1, 1, 5]), rewards) == pytest.approx(2.0)
+    assert gpu.standard_errors(rewards + np.array([1, 1, 1, 5]), rewards) == pytest.approx(2.0)
 
 
 def test_the_papers_size_is_refused_where_there_is_no_gpu(monkeypatch, capsys):

@@ -89,12 +89,12 @@ def test_a_pair_is_evaluated_at_plus_and_minus_with_the_same_key():
     np.testing.assert_allclose(earned, expected, rtol=1e-5)
 
 
-def test_common_random_numbers_leave_no_noise_where_fitness_is_luck_alone():
-    def luck(phi, key):
+def test_common_random_numbers_leave_no_noise_where_fitness_is_noise_alone():
+    def only_noise(phi, key):
         return 1e6 * jax.random.normal(key)
 
     eps, keys = noise(jax.random.key(0), 8, 5), jax.random.split(jax.random.key(1), 8)
-    earned = pair_fitness(luck, CENTRE, eps, 0.1, keys, 8)
+    earned = pair_fitness(only_noise, CENTRE, eps, 0.1, keys, 8)
     assert np.std(earned) > 1e5
     for shaping in SHAPINGS:
         np.testing.assert_array_equal(gradient(eps, shape(earned, shaping), 0.1), np.zeros(5))

@@ -124,9 +124,9 @@ def test_the_chunk_does_not_change_the_fitness(pairs, dimension, chunk, seed):
         return jnp.sum(phi) * jax.random.uniform(key)
 
     found = evolution.pair_fitness(fitness, theta, eps, 0.5, keys, chunk)
-    luck = [float(jax.random.uniform(key)) for key in keys]
+    noise = [float(jax.random.uniform(key)) for key in keys]
     loop = [
-        [(theta + s * e).sum() * u for s in (0.5, -0.5)] for e, u in zip(eps, luck, strict=True)
+        [(theta + s * e).sum() * u for s in (0.5, -0.5)] for e, u in zip(eps, noise, strict=True)
     ]
     np.testing.assert_allclose(found, loop, rtol=1e-4, atol=1e-4)
 

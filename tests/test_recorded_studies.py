@@ -297,7 +297,7 @@ def test_study_4_the_theta_of_the_larger_grid_has_unlearned_the_smaller(more_tra
 @pytest.mark.parametrize("grid", ["hearts_2", "hearts_3"])
 @pytest.mark.parametrize("learner", ["symla", "metarnn"])
 def test_study_4_without_reward_nobody_can_tell_which_thing_pays(tasks, learner, grid):
-    """The same luck leads to the same actions in both worlds, and to rewards of opposite sign."""
+    """The same keys lead to the same actions in both worlds, and to rewards of opposite sign."""
     hearts, traps = (
         tasks.stack(f"{learner}-{grid}", f"{grid}{rewards}_without_reward/blocks")
         for rewards in ("", "_swapped")

@@ -345,7 +345,7 @@ SEEDED = """{
 
 @pytest.fixture
 def live(browser, book):
-    """`(demo, **options of the context) -> locator` of one of the live page, with fixed luck."""
+    """`(demo, **options of the context) -> locator` of one of the live page, with fixed numbers."""
     contexts = []
 
     def opened(name, **options):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+GIT = ("git", "-C", str(ROOT))
 WORKER = "--worker"
 
 
@@ -45,7 +46,7 @@ def checked_out(commit: str) -> Iterator[Path]:
     """A folder with the project as it was at a commit."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "before"
-        git = ["git", "-C", str(ROOT), "worktree"]
+        git = [*GIT, "worktree"]
         subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
         try:
             yield tree
@@ -85,15 +86,7 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--turns", type=int, default=15, help="timings of each world and version")
     given = parser.parse_args()
-    known = [
-        "git",
-        "-C",
-        str(ROOT),
-        "rev-parse",
-        "--quiet",
-        "--verify",
-        f"{given.commit}^{{commit}}",
-    ]
+    known = [*GIT, "rev-parse", "--quiet", "--verify", f"{given.commit}^{{commit}}"]
     if subprocess.run(known, stdout=subprocess.DEVNULL).returncode:
         parser.error(f"this repository has no commit {given.commit!r}: give one of `git log`")
     if given.turns < 1:

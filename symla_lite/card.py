@@ -189,9 +189,9 @@ def beside_in_gymnasium(name: Name) -> Table:
     """What agents without meta-training earned in the same environments."""
     rows = []
     for environment, (arrays, about) in play.recorded(name).items():
-        lifetimes, steps = (len(arrays[f"{about['agent']}/{what}"]) for what in ("blocks", "mean"))
+        blocks, steps = measured(arrays, about["agent"])
         found = [entry(arrays, who) for who in REFERENCES]
-        rows.append([f"{environment}, {lifetimes} × {steps:,}", *found])
+        rows.append([f"{environment}, {len(blocks)} × {steps:,}", *found])
     says = (
         "Reward per step in the last fifth of the same lifetimes × steps. The actor-critic was "
         "tuned by hand, on 2×2 hearts."

@@ -122,9 +122,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--data {given.data} holds no {KEPT}: give the folder of the records")
     try:
         before = json.loads(kept.read_text(encoding="utf-8"))
-        found = verdicts(given.data)
-    except ValueError as trouble:  # also of a text that is no JSON
+    except ValueError as trouble:
         parser.error(f"{kept} is damaged ({trouble}): take it from the repository again")
+    try:
+        found = verdicts(given.data)
     except checkpoint.FileTrouble as trouble:
         parser.error(str(trouble))
     if given.write:

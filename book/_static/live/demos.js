@@ -605,7 +605,8 @@ class HeartsDemo extends Demo {
     } else if (cell === world.heart || cell === world.trap) return this.say("Something is there already: take another cell.");
     else if (free <= 4) return this.say("The agent needs some free cells: take a wall away first.");
     else world.walls[cell] = true;
-    this.mark("changed");
+    if (!(this.steps - this.marks.at(-1)?.at < LATELY)) this.mark("changed"); // several at a time are one change
+    this.draw();
     this.say(world.placed ? "Heart and trap stay where they are from now on." : "Walls stay where they are; heart and trap begin every episode somewhere else.");
   }
 

@@ -1,5 +1,7 @@
 """Generated worlds do what their tables and matrices say, and can be solved only by learning."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,8 @@ import pytest
 from scipy import ndimage, stats
 
 from symla_lite.environments import ENVIRONMENTS, FAMILY, linear_system, random_mdp
-from symla_lite.environments.generated import Motion, Place, System, Table
+from symla_lite.environments.generated import System, Table
 from symla_lite.environments.transforms import Delayed, Transformed
-from symla_lite.learner import Sizes
 
 KEY = jax.random.key(0)
 STEPS = 200
@@ -89,15 +90,21 @@ def test_with_noise_a_step_leads_to_any_state_as_often_as_the_task_says():
     assert 0.2 < task.noise < 0.7 and stats.chisquare(counts, 8000 * share).pvalue > 1e-3
 
 
-def test_actions_permute_the_states_and_inputs_are_standardised_over_them():
+def test_all_orders_of_the_states_are_equally_likely_and_inputs_are_standardised_over_them():
     tasks = drawn(random_mdp(5, 3, 7), 300)
+    assert np.all(np.sort(tasks.next, axis=1) == np.arange(5)[:, None])
+    leads = np.asarray(drawn(random_mdp(3, 2), 3000).next)
+    for action in (0, 1):
+        orders, counts = np.unique(leads[:, :, action], axis=0, return_counts=True)
+        assert len(orders) == 6 and stats.chisquare(counts).pvalue > 1e-3
+    both = np.mean(np.all(leads[:, :, 0] == leads[:, :, 1], axis=1))
+    assert abs(both - 1 / 6) < 0.04, "each action has an order of its own"
     np.testing.assert_array_equal(
         np.sort(tasks.next, axis=1), np.tile(np.arange(5)[:, None], 3)[None].repeat(300, 0)
     )
     orders, counts = np.unique(
         np.asarray(drawn(random_mdp(3, 2), 3000).next[:, :, 1]), axis=0, return_counts=True
     )
-    assert len(orders) == 6 and stats.chisquare(counts).pvalue > 1e-3
     assert stats.kstest(np.ravel(tasks.pay), "norm").pvalue > 1e-3
     for shown in (tasks.shown, drawn(random_mdp(5, 3), 300).shown):
         np.testing.assert_allclose(shown.mean(axis=1), 0, atol=1e-6)
@@ -143,7 +150,9 @@ def test_without_noise_a_system_follows_its_equations(second_order, target, chan
 @pytest.mark.parametrize("second_order", [False, True])
 def test_a_random_policy_sees_inputs_of_variance_1_in_every_system(second_order):
     environment = linear_system(3, 3, second_order=second_order, persistence=0.8, noise=1.0)
-    run = jax.jit(jax.vmap(lambda task, key: under(environment, lambda *x: x[-1], (), task, key)))
+    run = jax.jit(
+        jax.vmap(lambda task, key: under(environment, lambda plan, state, o, a: a, (), task, key))
+    )
     keys = jax.random.split(KEY, 2000)
     seen = np.asarray(run(drawn(environment, 2000), keys)[1])[:, 50:]
     # Systems differ in how far their pushes reach; it is their mean that is one.
@@ -183,8 +192,7 @@ def under(environment, choose, plan, task, key, steps=STEPS):
     def step(carry, key):
         key_action, key_step, key_reset = jax.random.split(key, 3)
         at_random = jax.random.randint(key_action, (), 0, environment.sizes.action)
-        action = choose(plan, *carry, at_random)
-        new = environment.step(key_step, task, carry[0], action)
+        new = environment.step(key_step, task, carry[0], choose(plan, *carry, at_random))
         again = environment.reset(key_reset, task)
         carry = jax.tree.map(
             lambda a, b: jnp.where(new.end > 0, a, b), again, (new.state, new.observation)
@@ -194,14 +202,6 @@ def under(environment, choose, plan, task, key, steps=STEPS):
     first = environment.reset(key_reset, task)
     reward, seen = jax.lax.scan(step, first, jax.random.split(key_steps, steps))[1]
     return reward.mean(), seen
-
-
-def earned(environment, choose, plans, tasks, seed=1):
-    """What a policy earns a step in each task, [n]."""
-    n = len(jax.tree.leaves(tasks)[0])
-    keys = jax.random.split(jax.random.key(seed), n)
-    run = jax.jit(jax.vmap(lambda *x: under(environment, choose, *x)[0]))
-    return np.asarray(run(plans, tasks, keys))
 
 
 def bare(task):
@@ -264,41 +264,83 @@ def plan_system(task, sign, target, change):
     return q.argmax(axis=0)
 
 
-def at_best(environment, tasks):
-    """What a policy that knows the task and plans earns a step in each of some tasks, [n]."""
+def best(environment, tasks):
+    """A policy that knows each of some tasks, and its plans for them."""
     n = len(jax.tree.leaves(tasks)[0])
-    each = [bare(jax.tree.map(lambda leaf: leaf[i], tasks)) for i in range(n)]
+    tasks = jax.tree.map(np.asarray, tasks)
+    each = [bare(jax.tree.map(operator.itemgetter(i), tasks)) for i in range(n)]
     if isinstance(each[0][0], Table):
         plans = np.stack([plan_mdp(task) for task, _ in each])
-        return earned(environment, lambda plan, state, *_: plan[inside(state).state], plans, tasks)
+        return lambda plan, state: plan[state.state], plans
     if isinstance(each[0][0], System):
-        options = dict(environment.options)
+        options = environment.options
         while "of" in options:
             options = options["of"]
         kind = options["target"], options["change"]
         plans = np.stack([plan_system(task, sign, *kind) for task, sign in each])
-        paid = np.stack([task.paid for task, _ in each])
 
-        def choose(plan, state, *_):
-            best, paid = plan
-            node = (inside(state).x @ paid - NODES[0]) / (NODES[1] - NODES[0])
-            return best[tuple(jnp.round(node).astype(int).clip(0, len(NODES) - 1))]
+        def choose(plan, state):
+            actions, paid = plan
+            node = (state.x @ paid - NODES[0]) / (NODES[1] - NODES[0])
+            return actions[tuple(jnp.round(node).astype(int).clip(0, len(NODES) - 1))]
 
-        return earned(environment, choose, (plans, paid), tasks)
-    weights = np.stack([task for task, _ in each])
-    return earned(environment, lambda w, state, *_: jnp.argmax(w @ inside(state)), weights, tasks)
+        return choose, (plans, np.stack([task.paid for task, _ in each]))
+    return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-def at_random(plan, state, o, action):
-    """Any action."""
-    return action
+POLICIES = ("best", "random", "the first action", "by sight")
+"""The last three do without the reward."""
 
 
-def always_the_first(plan, state, o, action):
-    """The first action."""
-    return jnp.zeros_like(action)
+def earned(environment, n, seed=7):
+    """What each of POLICIES earns a step in each of n tasks, [n, 4]."""
+    tasks = drawn(environment, n, seed)
+    knowing, plans = best(environment, tasks)
+
+    def choose(plan, state, o, at_random):
+        plan, policy = plan
+        known = knowing(plan, inside(state)).astype(at_random.dtype)
+        sight = (o[0] > 0).astype(at_random.dtype)
+        return jnp.stack([known, at_random, jnp.zeros_like(at_random), sight])[policy]
+
+    def each(plan, task, key):
+        run = lambda policy: under(environment, choose, (plan, policy), task, key)[0]
+        return jax.vmap(run)(jnp.arange(len(POLICIES)))
+
+    keys = jax.random.split(jax.random.key(seed + 1), n)
+    return np.asarray(jax.jit(jax.vmap(each))(plans, tasks, keys))
 
 
-def by_sight(plan, state, o, action):
-    """One of two actions, by the first thing seen."""
-    return jnp.where(o[0] > 0, 1, 0).astype(action.dtype)
+EARNS = {}
+"""What planning earns a step in each member beyond a random policy, over tasks, and the share of
+tasks in which it is more than 0.02."""
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_member_can_be_solved_but_not_without_its_reward(name):
+    earns = earned(FAMILY[name], 100)
+    gain = earns[:, 0] - earns[:, 1]
+    more, share = EARNS[name]
+    assert gain.mean() > 0.8 * more and (gain > 0.02).mean() > share - 0.05
+    blind = earns[:, 1:]
+    assert np.all(np.abs(blind.mean(axis=0)) < 4 * blind.std(axis=0) / 100**0.5)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_key_draws_one_world_and_other_keys_draw_others(name):
+    environment = FAMILY[name]
+    once, again = (jax.tree.map(np.asarray, drawn(environment, 3)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, once, again)
+    alone = environment.draw_task(jax.random.split(KEY, 3)[1])
+    for leaf, one in zip(jax.tree.leaves(once), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(leaf[1], one, atol=1e-6)
+    assert any(np.all(leaf[0] != leaf[1]) for leaf in jax.tree.leaves(once))
+
+
+def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
+    sizes = {environment.sizes for environment in FAMILY.values()}
+    assert len(FAMILY) == 16 and len(sizes) >= 8
+    assert all(1 <= A <= 16 and 2 <= B <= 6 for A, B in sizes)
+    for name, environment in FAMILY.items():
+        assert environment.name == name and ENVIRONMENTS[name] is environment
+        assert name.startswith(("linear-", "mdp-", "system-"))

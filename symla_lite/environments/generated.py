@@ -9,10 +9,10 @@ to control:
   with much noise it is nearly a contextual bandit; with goals reward is rare.
 - `linear_system`: pushes whose effect lasts, seen through a random projection.
 
-What a reward looks like is changed by `transforms`: `delayed`, `reward_noise`, `reward_sign`,
-`reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with the task.
-Inputs have mean 0 and variance 1 under a random policy, up to what drawing a single task brings,
-and rewards are of order one, so that no world needs `transforms.standardised`.
+`transforms` change the reward: `delayed`, `reward_noise`, `reward_sign`, `reward_scale`,
+`reward_zero`. Sizes belong to an environment; all else is drawn with the task. Under a random
+policy inputs have mean 0 and variance 1 over tasks, and rewards are of order one, so that no world
+needs `transforms.standardised`.
 """
 
 from typing import Annotated, NamedTuple
@@ -109,12 +109,13 @@ def random_mdp(
             shown = jax.random.permutation(key_shown, jnp.eye(states))
         else:
             shown = jax.random.normal(key_shown, (states, inputs))
-        # That it is the first two states that pay tells nothing: all else about them is drawn.
+        if goals:  # The first two states, which tells nothing: all else about them is drawn.
+            pay = jnp.zeros(states).at[:2].set(jnp.array([1.0, -1.0]))
+        else:
+            pay = jax.random.normal(key_pay, (states, actions))
         return Table(
             next=orders(jax.random.split(key_next, actions)).T,
-            pay=jnp.zeros(states).at[:2].set(jnp.array([1.0, -1.0]))
-            if goals
-            else jax.random.normal(key_pay, (states, actions)),
+            pay=pay,
             shown=(shown - shown.mean(axis=0)) * to_unit(shown.var(axis=0)),
             noise=jax.random.uniform(key_noise, maxval=noise),
         )
@@ -138,18 +139,12 @@ def random_mdp(
             end=over(goals & (state < 2), time, episode),
         )
 
-    A = states if inputs is None else inputs
     return Environment(
         name=f"mdp-{states}-{actions}-{'one-hot' if inputs is None else inputs}" + "-goals" * goals,
-        options={
-            "states": states,
-            "actions": actions,
-            "inputs": inputs,
-            "noise": noise,
-            "goals": goals,
-            "episode": episode,
-        },
-        sizes=Sizes(observation=A, action=actions),
+        options=dict(
+            states=states, actions=actions, inputs=inputs, noise=noise, goals=goals, episode=episode
+        ),
+        sizes=Sizes(observation=inputs or states, action=actions),
         draw_task=draw_task,
         reset=reset,
         step=step,
@@ -232,6 +227,7 @@ def linear_system(
         episode: steps after which an episode ends, or None.
     """
     order = 2 if second_order else 1
+    kinds = {"second_order": second_order, "target": target, "change": change}
 
     def draw_task(key):
         keys = jax.random.split(key, 6)
@@ -265,30 +261,18 @@ def linear_system(
             place = p * motion.x[:1] + (1 - p**2) / jnp.sqrt(1 + p**2) * x
             x = jnp.concatenate([place, x])
         time = motion.time + 1
-        reward = height(task, x, target)
-        if change:
-            reward = reward - height(task, motion.x, target)
+        before = height(task, motion.x, target) if change else 0.0
         return Transition(
             state=Motion(x, time),
             observation=look(task, x),
-            reward=reward,
+            reward=height(task, x, target) - before,
             end=over(jnp.zeros((), bool), time, episode),
         )
 
     return Environment(
-        name=f"system-{inputs}-{actions}"
-        + "-second-order" * second_order
-        + "-target" * target
-        + "-change" * change,
-        options={
-            "dimension": dimension,
-            "second_order": second_order,
-            "persistence": persistence,
-            "noise": noise,
-            "target": target,
-            "change": change,
-            "episode": episode,
-        },
+        name="-".join([f"system-{inputs}-{actions}", *filter(kinds.get, kinds)]).replace("_", "-"),
+        options=kinds
+        | dict(dimension=dimension, persistence=persistence, noise=noise, episode=episode),
         sizes=Sizes(observation=inputs, action=actions),
         draw_task=draw_task,
         reset=reset,
@@ -311,12 +295,12 @@ def family() -> list[Environment]:
         delayed(linear_bandit(2, 3), 1),
         delayed(linear_bandit(4, 2), 2),
         delayed(linear_bandit(4, 2), 4),
-        linear_system(4, 4, noise=0.5),
+        linear_system(4, 4, dimension=3, noise=0.5),
         # It changes what can be done next.
         random_mdp(3, 2, 4, noise=0.1),
-        random_mdp(6, 3, 6, noise=0.1),
+        random_mdp(6, 3, noise=0.1),
         random_mdp(6, 4, 12, goals=True, episode=15),
-        reward_sign(linear_system(2, 3, target=True, change=True, episode=20)),
+        reward_sign(linear_system(2, 3, target=True, change=True, episode=8)),
         reward_zero(reward_sign(linear_system(4, 2, second_order=True, target=True))),
         random_mdp(12, 4, 16, goals=True, episode=30),
     ]

@@ -44,7 +44,7 @@ def followed(environment, key, steps=STEPS):
 
 def drawn(environment, n, seed=0):
     """n tasks."""
-    return jax.vmap(environment.draw_task)(jax.random.split(jax.random.key(seed), n))
+    return jax.jit(jax.vmap(environment.draw_task))(jax.random.split(jax.random.key(seed), n))
 
 
 # Random Markov decision processes.
@@ -86,8 +86,9 @@ def test_with_noise_a_step_leads_to_any_state_as_often_as_the_task_says():
     before = np.concatenate([place.state[None], new.state.state[:-1]])
     off = (new.state.state - task.next[before, actions]) % 4
     counts = np.bincount(off, minlength=4)
-    share = task.noise / 4 + (np.arange(4) == 0) * (1 - task.noise)
-    assert 0.2 < task.noise < 0.7 and stats.chisquare(counts, 8000 * share).pvalue > 1e-3
+    noise = float(task.noise)
+    share = noise / 4 + (np.arange(4) == 0) * (1 - noise)
+    assert 0.2 < noise < 0.7 and stats.chisquare(counts, 8000 * share).pvalue > 1e-3
 
 
 def test_all_orders_of_the_states_are_equally_likely_and_inputs_are_standardised_over_them():
@@ -304,7 +305,9 @@ def earned(environment, n, seed=7):
         return jnp.stack([known, at_random, jnp.zeros_like(at_random), sight])[policy]
 
     def each(plan, task, key):
-        run = lambda policy: under(environment, choose, (plan, policy), task, key)[0]
+        def run(policy):
+            return under(environment, choose, (plan, policy), task, key)[0]
+
         return jax.vmap(run)(jnp.arange(len(POLICIES)))
 
     keys = jax.random.split(jax.random.key(seed + 1), n)
@@ -331,7 +334,7 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
     environment = FAMILY[name]
     once, again = (jax.tree.map(np.asarray, drawn(environment, 3)) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, once, again)
-    alone = environment.draw_task(jax.random.split(KEY, 3)[1])
+    alone = jax.jit(environment.draw_task)(jax.random.split(KEY, 3)[1])
     for leaf, one in zip(jax.tree.leaves(once), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(leaf[1], one, atol=1e-6)
     assert any(np.all(leaf[0] != leaf[1]) for leaf in jax.tree.leaves(once))

@@ -314,9 +314,26 @@ def earned(environment, n, seed=7):
     return np.asarray(jax.jit(jax.vmap(each))(plans, tasks, keys))
 
 
-EARNS = {}
-"""What planning earns a step in each member beyond a random policy, over tasks, and the share of
-tasks in which it is more than 0.02."""
+EARNS = {
+    "linear-1-2": (0.28, 0.93),
+    "mdp-1-3-1-noisy": (0.81, 0.99),
+    "linear-4-4": (0.68, 1.0),
+    "mdp-4-3-6": (0.93, 1.0),
+    "mdp-1-5-1-noisy-scaled-zero": (1.55, 1.0),
+    "mdp-1-3-1-noisy-delayed-1": (0.81, 0.99),
+    "linear-2-3-delayed-1": (0.51, 1.0),
+    "linear-4-2-delayed-2": (0.38, 1.0),
+    "linear-4-2-delayed-4": (0.38, 1.0),
+    "system-4-4": (2.03, 1.0),
+    "mdp-3-2-4": (0.71, 1.0),
+    "mdp-6-3-one-hot": (1.16, 1.0),
+    "mdp-6-4-12-goals": (0.63, 1.0),
+    "system-2-3-target-change-signed": (0.137, 0.94),
+    "system-4-2-second-order-target-signed-zero": (1.22, 0.99),
+    "mdp-12-4-16-goals": (0.52, 1.0),
+}
+"""What planning earns a step in each member beyond a random policy, and the share of tasks in which
+that is more than 0.02; over 200 tasks."""
 
 
 @pytest.mark.parametrize("name", FAMILY)

@@ -104,9 +104,8 @@ def random_mdp(
 
     def draw_task(key):
         key_next, key_pay, key_shown, key_noise = jax.random.split(key, 4)
-        orders = jax.vmap(lambda key: jax.random.permutation(key, states))
         if inputs is None:
-            shown = jax.random.permutation(key_shown, jnp.eye(states))
+            shown = jnp.eye(states)[jnp.argsort(jax.random.uniform(key_shown, (states,)))]
         else:
             shown = jax.random.normal(key_shown, (states, inputs))
         if goals:  # The first two states, which tells nothing: all else about them is drawn.
@@ -114,7 +113,8 @@ def random_mdp(
         else:
             pay = jax.random.normal(key_pay, (states, actions))
         return Table(
-            next=orders(jax.random.split(key_next, actions)).T,
+            # One sort, where `jax.random.permutation` takes several.
+            next=jnp.argsort(jax.random.uniform(key_next, (states, actions)), axis=0),
             pay=pay,
             shown=(shown - shown.mean(axis=0)) * to_unit(shown.var(axis=0)),
             noise=jax.random.uniform(key_noise, maxval=noise),

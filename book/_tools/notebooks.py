@@ -45,7 +45,7 @@ STUDIES = {
     "08": ("action_spaces",),
     "09": ("observation_spaces",),
     "10": ("tasks",),
-    "11": ("environments",),
+    "11": ("environments", "long_lifetimes"),
     "12": ("systems_bandits", "systems_biased", "systems_cartpole", "systems_hearts"),
     "13": ("ablations_bandits", "ablations_cartpole", "ablations_order"),
 }

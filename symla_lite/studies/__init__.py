@@ -9,6 +9,7 @@ from symla_lite.studies.action_spaces import ACTION_SPACE_STUDY
 from symla_lite.studies.bandits import BANDIT_STUDY
 from symla_lite.studies.classification import CLASSIFICATION_STUDY
 from symla_lite.studies.environments import ENVIRONMENT_STUDY
+from symla_lite.studies.long_lifetimes import LONG_LIFETIME_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
@@ -30,6 +31,7 @@ STUDIES: dict[str, Study] = {
         OBSERVATION_SPACE_STUDY,
         TASK_STUDY,
         ENVIRONMENT_STUDY,
+        LONG_LIFETIME_STUDY,
         CLASSIFICATION_STUDY,
         BANDIT_SYSTEMS,
         BIASED_SYSTEMS,

@@ -336,6 +336,7 @@ EARNS = {
 that is more than 0.02; over 200 tasks."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
 def test_a_member_can_be_solved_but_not_without_its_reward(name):
     earns = earned(FAMILY[name], 100)

@@ -211,15 +211,13 @@ def test_noise_is_added_to_each_reward_and_to_nothing_else():
 @pytest.mark.parametrize("steps", [1, 2, 3, 6])
 def test_a_delayed_reward_comes_that_much_later_or_at_the_end_of_its_episode(steps):
     lived = live(random_policy(), delayed(tell_all(), steps), 101, {}, KEY)
-    earned, action, end = (np.asarray(x) for x in (lived.action + 1.0, lived.action, lived.end))
-    earned[end == 1] = 0  # the step of a reset
-    by_hand = np.zeros(101)
-    for t in np.flatnonzero(end == 0):
+    by_hand, earned = np.zeros(101), np.asarray(lived.action) + 1.0
+    for t in np.flatnonzero(lived.end == 0):
         last = t - t % 5 + 3  # an episode has four steps, and a fifth that resets
         if min(t + steps, last) <= 100:
             by_hand[min(t + steps, last)] += earned[t]
     np.testing.assert_allclose(lived.reward, by_hand)
-    assert by_hand[:3].any() == (steps < 3) and set(action) == {0, 1, 2}
+    assert by_hand[:3].any() == (steps < 3)
     plain = live(random_policy(), tell_all(), 101, {}, KEY)
     np.testing.assert_array_equal(lived.observation, plain.observation)
 

@@ -177,13 +177,6 @@ class Motion(NamedTuple):
     """Steps so far, []."""
 
 
-def height(task: System, x: jax.Array, target: bool) -> jax.Array:
-    """What a hidden vector is worth, []: how far it reaches in the direction that is paid for, or
-    one minus its distance from the target there."""
-    along = task.paid @ x[0]
-    return 1 - jnp.abs(along - task.target) if target else along
-
-
 def linear_system(
     inputs: Count,
     actions: Arms,
@@ -244,6 +237,10 @@ def linear_system(
             target=jax.random.normal(keys[5]),
         )
 
+    def height(task, x):
+        along = task.paid @ x[0]
+        return 1 - jnp.abs(along - task.target) if target else along
+
     def look(task, x):
         return jnp.einsum("aon,on->a", task.projection, x)
 
@@ -261,11 +258,11 @@ def linear_system(
             place = p * motion.x[:1] + (1 - p**2) / jnp.sqrt(1 + p**2) * x
             x = jnp.concatenate([place, x])
         time = motion.time + 1
-        before = height(task, motion.x, target) if change else 0.0
+        before = height(task, motion.x) if change else 0.0
         return Transition(
             state=Motion(x, time),
             observation=look(task, x),
-            reward=height(task, x, target) - before,
+            reward=height(task, x) - before,
             end=over(jnp.zeros((), bool), time, episode),
         )
 

@@ -16,6 +16,8 @@ from docutils.parsers.rst import Directive
 from sphinx import addnodes
 
 from symla_lite import checkpoint, figures
+from symla_lite.environments.grids import hearts
+from symla_lite.environments.transforms import constants, to_unit
 from symla_lite.studies import named, records, results
 from symla_lite.studies.run import record_path
 
@@ -27,12 +29,17 @@ class Source(NamedTuple):
     training: str
     seed: int
     missing: str
+    scale: str = "standard"
 
 
 SOURCES = {
     "bandit": Source("action_spaces", "symla-8", 0, "a bandit that SymLA plays"),
     "cartpole": Source("observation_spaces", "symla-cartpole", 0, "a pole that SymLA balances"),
+    "hearts": Source("tasks", "symla-hearts_3b", 0, "a grid that SymLA learns", scale="gpu"),
 }
+
+GRID = hearts(3, episode=10)
+"""The grid of `hearts`."""
 
 SCRIPTS = ("symla.js", "worlds.js", "demos.js")
 
@@ -42,7 +49,7 @@ RUNS = {"reduce": "mean", "exchange": "step", "initial_std": 0.0, "end_flag": Tr
 
 def path_of(source: Source, data: Path) -> Path:
     """The record of `source` below `data`."""
-    return record_path(data, named(source.study), "standard", source.training, source.seed)
+    return record_path(data, named(source.study), source.scale, source.training, source.seed)
 
 
 def exported(name: str, data: Path | None = None) -> dict[str, Any]:
@@ -61,7 +68,7 @@ def exported(name: str, data: Path | None = None) -> dict[str, Any]:
         FileTrouble: the record is missing or damaged.
     """
     if name not in SOURCES:
-        raise ValueError(f"There is no live {name!r}: take {' or '.join(SOURCES)}.")
+        raise ValueError(f"There is no live {name!r}: take one of {', '.join(SOURCES)}.")
     source = SOURCES[name]
     arrays, about = checkpoint.load(path_of(source, data or results.recorded()))
     options = about["training"]["learner"]
@@ -70,7 +77,7 @@ def exported(name: str, data: Path | None = None) -> dict[str, Any]:
             f"The live {name} cannot run {source.training}, recorded with {other}: symla.js is "
             f"written for {RUNS}."
         )
-    training = named(source.study).scale("standard").training(source.training)
+    training = named(source.study).scale(source.scale).training(source.training)
     theta = records.theta_of(arrays, training)
     return {
         "theta": {
@@ -84,8 +91,21 @@ def exported(name: str, data: Path | None = None) -> dict[str, Any]:
             "paper": figures.PAPER,
             "ink": figures.INK,
         },
-        "about": f"{source.training}, seed {source.seed}, of the study {source.study}, "
-        f"recorded {about['date'][:10]} with commit {about['commit'][:10]}",
+        "about": f"{source.training}, seed {source.seed}, of the study {source.study} at the scale "
+        f"{source.scale}, recorded {about['date'][:10]} with commit {about['commit'][:10]}",
+    } | (of_grid() if name == "hearts" else {})
+
+
+def of_grid() -> dict[str, Any]:
+    """What `worlds.js` needs of `standardised(GRID)`: the mean and the scale of each entry of the
+    observation."""
+    met = constants(GRID)
+    return {
+        "side": GRID.options["side"],
+        "seen": {
+            "mean": shortest(met.mean),
+            "scale": shortest(to_unit(np.diag(met.covariance))),
+        },
     }
 
 

@@ -14,7 +14,7 @@ from symla_lite import checkpoint, symmetry
 from symla_lite.baselines import random_policy
 from symla_lite.environments.bandits import independent_arms
 from symla_lite.environments.control import cartpole
-from symla_lite.environments.transforms import permuted
+from symla_lite.environments.transforms import permuted, standardised
 from symla_lite.learner import Input, Sizes
 from symla_lite.lifetime import live as lifetime
 from symla_lite.studies import named, records
@@ -34,7 +34,9 @@ def theta_of(name):
     """The meta-parameters of a live SymLA, past `live.exported`."""
     source = live.SOURCES[name]
     arrays, _ = checkpoint.load(live.path_of(source, recorded()))
-    return records.theta_of(arrays, named(source.study).scale("standard").training(source.training))
+    return records.theta_of(
+        arrays, named(source.study).scale(source.scale).training(source.training)
+    )
 
 
 def told_in(environment, learner, theta, seed):
@@ -57,6 +59,7 @@ HISTORIES = {
     "a made-up history": ("bandit", Sizes(3, 5)),
     "CartPole": ("cartpole", cartpole("balance")),
     "CartPole, its wires permuted": ("cartpole", permuted(cartpole("balance"))),
+    "hearts": ("hearts", standardised(live.GRID)),
 }
 
 
@@ -156,6 +159,67 @@ def test_the_clock_ends_an_episode_without_a_fall(page):
     assert [(step["r"], step["end"]) for step in last] == [(0.1, 0), (0.1, 1)]
 
 
+def test_the_browsers_grid_goes_through_the_same_episodes(page):
+    """The same actions from the same first cells: observations, rewards and ends of a lifetime."""
+    lived, told = told_in(standardised(live.GRID), random_policy(), {}, seed=4)
+    _, plain = told_in(live.GRID, random_policy(), {}, seed=4)
+    first = np.concatenate([[True], np.asarray(lived.end[:-1]) > 0])
+    cells = np.argmax(np.asarray(plain.o)[first].reshape(-1, 3, 9), axis=-1)
+    assert first.sum() > 10 and {-1.0, 0.0, 1.0} == set(np.asarray(lived.reward).tolist())
+    happened = page.evaluate(
+        """([data, actions, cells]) => {
+            const draws = cells.flatMap(([agent, heart, trap]) => {
+                const free = [...Array(9).keys()];
+                return [agent, heart, trap].map((cell) => {
+                    const u = (free.indexOf(cell) + 0.5) / free.length;
+                    free.splice(free.indexOf(cell), 1);
+                    return u;
+                });
+            });
+            const wanted = [...actions];
+            const logits = () => [0, 1, 2, 3].map((b) => (b === wanted[0] ? 0 : -1e9));
+            const world = new Hearts(data.side, data.seen, () => draws.shift());
+            const life = new Lifetime({ A: 27, B: 4, step: logits }, world, () => 0.5);
+            return actions.map(() => {
+                const { told } = life;
+                life.step();
+                wanted.shift();
+                return told;
+            });
+        }""",
+        [live.exported("hearts"), lived.action.tolist(), cells.tolist()],
+    )
+    for name in ("r", "a", "end"):
+        expected = np.asarray(getattr(told, name))
+        np.testing.assert_allclose([x[name] for x in happened], expected, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose([x["o"] for x in happened], told.o, rtol=0, atol=1e-4)
+
+
+def test_walls_are_not_entered_things_stay_where_they_are_put_and_rewards_are_swapped(page):
+    seen = page.evaluate(
+        """(data) => {
+            const world = new Hearts(data.side, data.seen);
+            world.walls[4] = true;
+            Object.assign(world, { heart: 0, trap: 8, placed: true });
+            const starts = Array.from({ length: 300 }, () => (world.reset(), world.agent));
+            const from = (agent, action) => {
+                Object.assign(world, { agent, time: 0 });
+                const { r, end } = world.step(action);
+                return [world.agent, r, end];
+            };
+            const straight = [from(1, 1), from(1, 2), from(5, 1), from(2, 3)];
+            world.swapped = true;
+            const swapped = [from(1, 2), from(5, 1)];
+            return { starts: [...new Set(starts)].sort(), straight, swapped };
+        }""",
+        live.exported("hearts"),
+    )
+    assert seen["starts"] == [1, 2, 3, 5, 6, 7]  # neither the wall, the heart nor the trap
+    # Into the wall, onto the heart, onto the trap, off the grid.
+    assert seen["straight"] == [[1, 0, 0], [0, 1, 1], [8, -1, 1], [2, 0, 0]]
+    assert seen["swapped"] == [[0, -1, 1], [8, 1, 1]]
+
+
 def test_arms_pay_as_they_are_set_and_the_reward_reaches_the_learner_only_where_it_may(page):
     heard = page.evaluate(
         """() => {
@@ -188,7 +252,9 @@ def test_a_record_with_options_that_the_script_lacks_is_refused(tmp_path):
     checkpoint.save(live.path_of(source, tmp_path), arrays, about)
     with pytest.raises(ValueError, match="recorded with {'reduce': 'sum'}: symla.js is written"):
         live.exported("bandit", tmp_path)
-    with pytest.raises(ValueError, match="no live 'pendulum': take bandit or cartpole"):
+    with pytest.raises(
+        ValueError, match="no live 'pendulum': take one of bandit, cartpole, hearts"
+    ):
         live.exported("pendulum")
 
 

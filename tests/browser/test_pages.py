@@ -392,7 +392,10 @@ def set_arms(demo, *p):
         slider.fill(str(value))
 
 
-@pytest.mark.parametrize("name", ["bandit", "cartpole"])
+LIVE_WORLDS = ("bandit", "cartpole", "hearts")
+
+
+@pytest.mark.parametrize("name", LIVE_WORLDS)
 def test_a_live_demonstration_runs_and_pauses_and_steps(live, name):
     demo = live(name)
     steps = "(root) => root.demo.steps"
@@ -463,8 +466,58 @@ def test_the_live_pole_stays_up_and_recovers_from_a_shuffle(live):
     assert recovered < by_chance / 4
 
 
+def test_the_live_grid_learns_and_unlearns(live):
+    demo = live("hearts")
+    learned, swapped, unlearned = [], [], []
+    for _ in range(3):
+        press(demo, "Reset")
+        learned += live_on(demo, 900)[700:]
+        press(demo, "Swap the rewards")
+        swapped += live_on(demo, 100)
+        unlearned += live_on(demo, 2000)[1700:]
+    learned, swapped, unlearned = (
+        mean([step["r"] for step in steps]) for steps in (learned, swapped, unlearned)
+    )
+    assert learned > 0.15, "0 is what a random policy earns"
+    assert swapped < -0.1, "at first it goes on as before"
+    assert unlearned > 0.1
+
+
+def test_the_live_grid_does_not_learn_without_its_reward(live):
+    demo = live("hearts")
+    demo.get_by_label("It receives its reward").uncheck()
+    press(demo, "Reset")
+    assert abs(mean([step["r"] for step in live_on(demo, 2000)])) < 0.05
+
+
+def test_the_live_grid_takes_what_the_reader_puts_there(live):
+    demo = live("hearts")
+    world = "(root) => [root.demo.world.walls, root.demo.world.heart, root.demo.world.placed]"
+    taken = demo.evaluate("({ demo: { world: w } }) => [w.agent, w.heart, w.trap]")
+    free = [cell for cell in range(9) if cell not in taken]
+
+    def put(thing, cell):
+        demo.get_by_label("A click puts").select_option(thing)
+        demo.locator(f"[data-cell='{cell}']").click()
+        return demo.evaluate(world)
+
+    walls, heart, placed = put("wall", free[0])
+    assert (walls.index(True), heart, placed) == (free[0], taken[1], False)
+    assert put("heart", free[1])[1:] == [free[1], True]
+    assert put("heart", taken[2])[1] == free[1], "the trap is there"
+    assert "take another cell" in demo.locator(".live-said").inner_text()
+    live_on(demo, 100)
+    assert demo.evaluate(world)[1] == free[1], "it stays there"
+    for cell in free[2:]:
+        put("wall", cell)
+    assert put("wall", taken[1])[0].count(True) <= 5, "some cells stay free"
+    assert put("wall", free[0])[0][free[0]] is False, "a wall that is there goes"
+    press(demo, "Random places, no walls")
+    assert not any(demo.evaluate(world)[0])
+
+
 def test_the_live_page_says_what_is_missing_without_javascript(live):
-    for name in ("bandit", "cartpole"):
+    for name in LIVE_WORLDS:
         demo = live(name, java_script_enabled=False)
         assert "which needs JavaScript: it is turned off." in demo.inner_text()
 

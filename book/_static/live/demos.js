@@ -46,7 +46,7 @@ function text(ctx, words, x, y, style = {}) {
   ctx.restore();
 }
 
-/** What both demonstrations share: a lifetime that is stepped by buttons or runs, and a record of its last steps. */
+/** What the demonstrations share: a lifetime that is stepped by buttons or runs, and a record of its last steps. */
 class Demo {
   /** `data` is what book/_tools/live.py exports. `span` is the number of steps that the picture shows. */
   constructor(root, data, { speeds, speed, span, buttons, fields, body }) {
@@ -536,7 +536,130 @@ class CartPoleDemo extends Demo {
   }
 }
 
-for (const [name, kind] of Object.entries({ bandit: BanditDemo, cartpole: CartPoleDemo })) {
+const THINGS = { heart: "♥", trap: "✖", wall: "■" };
+const WAYS = ["up", "down", "left", "right"];
+const LATELY = 100; // steps that the reward of the picture is a mean of
+
+/** A grid on which the reader puts heart, trap and walls. */
+class HeartsDemo extends Demo {
+  constructor(root, data) {
+    super(root, data, {
+      speeds: [2, 20, 100, 500].map((steps) => [steps, `${steps} steps a second`]),
+      speed: 100,
+      span: 2000,
+      buttons: [["swap", "Swap the rewards"], ["scatter", "Random places, no walls"]],
+      fields: `<label>A click puts <select data-set="thing">${options(Object.keys(THINGS).map((name) => [name, `${THINGS[name]} ${name}`]), "heart")}</select></label>`,
+      body: `<div class="live-pair">
+          <div class="live-grid" role="group" aria-label="The grid. ● is the agent."></div>
+          <table class="live-arms"><tbody></tbody></table>
+        </div>
+        <canvas role="img" aria-label="The mean reward of the last ${LATELY} steps, over the last 2000 steps."></canvas>`,
+    });
+    this.world = new Hearts(data.side, data.seen);
+    this.find(".live-grid").style.gridTemplateColumns = `repeat(${data.side}, minmax(0, 1fr))`;
+    this.find(".live-grid").innerHTML = this.world.walls.map((_, cell) => `<button type="button" data-cell="${cell}"></button>`).join("");
+    this.find(".live-grid").addEventListener("click", ({ target }) => target.dataset.cell && this.put(Number(target.dataset.cell)));
+    this.find("tbody").innerHTML = WAYS.map(
+      (way) => `<tr><th scope="row">${way}</th><td><span class="live-bar"><span></span></span> <span class="live-chance"></span></td></tr>`,
+    ).join("");
+    this.reset();
+  }
+
+  reset() {
+    this.world.swapped = false;
+    this.found = { heart: 0, trap: 0 };
+    this.bear(this.world, 3 * this.world.walls.length, WAYS.length);
+    this.say("A new lifetime: SymLA has not received any reward yet. The heart pays 1, the trap −1.");
+  }
+
+  renew() {
+    this.scatter();
+    this.reset();
+  }
+
+  swap() {
+    this.world.swapped = !this.world.swapped;
+    const [good, bad] = this.world.swapped ? ["trap", "heart"] : ["heart", "trap"];
+    this.mark(`the ${good} pays`);
+    this.say(`From now on the ${good} pays 1 and the ${bad} −1.`);
+  }
+
+  scatter() {
+    this.world.placed = false;
+    this.world.walls.fill(false);
+    this.mark("random places");
+    this.say("There are no walls, and heart and trap begin every episode somewhere else.");
+  }
+
+  /** Puts the chosen thing into a cell; a wall that is there goes. */
+  put(cell) {
+    const { world } = this;
+    const thing = this.find("[data-set=thing]").value;
+    const other = { heart: "trap", trap: "heart" }[thing];
+    const free = world.walls.filter((wall) => !wall).length;
+    if (world.walls[cell]) world.walls[cell] = false;
+    else if (cell === world.agent || cell === world[other] || cell === world[thing]) return this.say("Something is there already: take another cell.");
+    else if (thing !== "wall") {
+      world[thing] = cell;
+      world.placed = true;
+    } else if (cell === world.heart || cell === world.trap) return this.say("Something is there already: take another cell.");
+    else if (free <= 4) return this.say("The agent needs some free cells: take a wall away first.");
+    else world.walls[cell] = true;
+    if (!(this.steps - this.marks.at(-1)?.at < LATELY)) this.mark("changed"); // several at a time are one change
+    this.draw();
+    this.say(world.placed ? "Heart and trap stay where they are from now on." : "Walls stay where they are; heart and trap begin every episode somewhere else.");
+  }
+
+  observe({ r, found = 0 }) {
+    if (found) this.found[found > 0 ? "heart" : "trap"] += 1;
+    const rewards = this.record.slice(1 - LATELY).map((step) => step.r);
+    return { r, found, mean: (rewards.reduce((sum, x) => sum + x, 0) + r) / (rewards.length + 1) };
+  }
+
+  draw() {
+    if (!this.life) return;
+    const { world, steps } = this;
+    const { colours } = this.data;
+    this.root.querySelectorAll("[data-cell]").forEach((button, cell) => {
+      const here = [cell === world.agent && "agent", cell === world.heart && "heart", cell === world.trap && "trap", world.walls[cell] && "wall"].filter(Boolean);
+      const words = `Row ${Math.floor(cell / world.side) + 1}, column ${(cell % world.side) + 1}: ${here.join(" and ") || "empty"}`;
+      const shown = here.map((name) => THINGS[name] ?? "●").join("");
+      if (button.textContent !== shown) button.textContent = shown;
+      if (button.ariaLabel !== words) button.ariaLabel = words;
+      button.className = here.map((name) => `live-${name}`).join(" ");
+    });
+    this.root.querySelectorAll("tbody tr").forEach((row, b) => {
+      row.querySelector(".live-bar > span").style.width = `${100 * this.life.probabilities[b]}%`;
+      row.querySelector(".live-chance").textContent = percent(this.life.probabilities[b]);
+    });
+
+    const { ctx, width, height } = paper(this.find("canvas"), 190, colours);
+    const [left, right, top, low] = [56, width - 8, 26, 176];
+    const y = (reward) => (top + low) / 2 - (Math.max(-0.5, Math.min(0.5, reward)) / 0.5) * ((low - top) / 2);
+    const first = steps - this.record.length;
+    text(ctx, "reward", 4, 10);
+    text(ctx, "a step", 4, 24);
+    for (const reward of [0.25, 0, -0.25]) {
+      line(ctx, [[left, y(reward)], [right, y(reward)]], { strokeStyle: reward ? "#C9C5BC" : colours.ink });
+      text(ctx, reward.toFixed(2).replace("-", "−"), left - 4, y(reward), { textAlign: "right", font: "11px sans-serif" });
+    }
+    line(ctx, this.record.map(({ mean }, i) => [this.across(first + i + 1, left, right), y(mean)]), {
+      strokeStyle: colours.symla,
+      lineWidth: 2,
+    });
+    if (!steps) text(ctx, "Press Run.", (left + right) / 2, (top + low) / 2 - 14, { textAlign: "center" });
+    text(ctx, `step ${steps}`, this.across(steps, left, right), height - 6, { textAlign: steps > 150 ? "right" : "left" });
+    this.drawMarks(ctx, left, right, 18, low);
+
+    const lately = this.record.slice(-LATELY);
+    const count = (sign) => lately.filter(({ found }) => found === sign).length;
+    this.find(".live-readout").textContent = steps
+      ? `${steps} steps, ${this.found.heart} hearts and ${this.found.trap} traps. Of these, ${count(1)} hearts and ${count(-1)} traps in the last ${lately.length} steps.`
+      : "Nothing has happened yet.";
+  }
+}
+
+for (const [name, kind] of Object.entries({ bandit: BanditDemo, cartpole: CartPoleDemo, hearts: HeartsDemo })) {
   for (const root of document.querySelectorAll(`[data-live=${name}]`)) {
     root.demo = new kind(root, JSON.parse(root.querySelector("script").textContent));
   }

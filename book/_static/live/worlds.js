@@ -1,4 +1,4 @@
-// The environments of the live SymLA: a bandit and a CartPole, as symla_lite/environments has them. `random` gives numbers in [0, 1).
+// The environments of the live SymLA: a bandit, a CartPole and a grid with a heart and a trap, as symla_lite/environments has them. `random` gives numbers in [0, 1).
 
 /** Arms that pay 1 with probability p[a] and 0 otherwise. There is nothing to see, and no episode ends. */
 class Bandit {
@@ -55,6 +55,45 @@ class CartPole {
   }
 }
 
+const MOVES = [[-1, 0], [1, 0], [0, -1], [0, 1]]; // up, down, left, right
+const TIME_LIMIT = 10; // steps of an episode on the grid
+
+/** A grid whose heart pays 1 and whose trap pays -1, or the other way round: `standardised(hearts(3, episode=10))`, with walls
+    that the agent cannot enter. `seen` is the mean and the scale of each entry of the observation. Heart and trap begin every
+    episode in cells drawn at random until the reader puts them somewhere (`place`). */
+class Hearts {
+  constructor(side, seen, random = Math.random) {
+    Object.assign(this, { side, seen, random, walls: Array(side ** 2).fill(false), placed: false, swapped: false });
+  }
+
+  /** Free cells, of which three are drawn, no two the same; or one, where heart and trap have been placed. */
+  reset() {
+    const taken = (cell) => this.walls[cell] || (this.placed && (cell === this.heart || cell === this.trap));
+    const free = this.walls.map((_, cell) => cell).filter((cell) => !taken(cell));
+    const drawn = () => free.splice(Math.floor(this.random() * free.length), 1)[0];
+    this.agent = drawn();
+    if (!this.placed) [this.heart, this.trap] = [drawn(), drawn()];
+    this.time = 0;
+    return this.look();
+  }
+
+  step(action) {
+    const [row, column] = [Math.floor(this.agent / this.side), this.agent % this.side].map((x, i) =>
+      Math.max(0, Math.min(this.side - 1, x + MOVES[action][i])),
+    );
+    const cell = row * this.side + column;
+    if (!this.walls[cell]) this.agent = cell;
+    this.time += 1;
+    const found = (this.agent === this.heart) - (this.agent === this.trap);
+    return { o: this.look(), r: this.swapped ? -found : found, end: found || this.time >= TIME_LIMIT ? 1 : 0, found };
+  }
+
+  look() {
+    const image = [this.agent, this.heart, this.trap].flatMap((cell) => this.walls.map((_, at) => (at === cell ? 1 : 0)));
+    return image.map((x, i) => (x - this.seen.mean[i]) * this.seen.scale[i]);
+  }
+}
+
 function softmax(logits) {
   const raised = logits.map((y) => Math.exp(y - Math.max(...logits)));
   const total = raised.reduce((sum, e) => sum + e, 0);
@@ -81,7 +120,7 @@ class Lifetime {
     this.probabilities = Array(learner.B).fill(1 / learner.B);
   }
 
-  /** One step; the action, the reward and whether the episode has ended. */
+  /** One step; what the world answered, and the action. */
   step() {
     const { o, r, a, end } = this.told;
     this.logits = this.learner.step({ o: this.inputs.map((i) => o[i]), r: this.rewarded ? r : 0, a, end });
@@ -89,6 +128,6 @@ class Lifetime {
     const action = draw(this.probabilities, this.random);
     const next = end ? { o: this.world.reset(), r: 0, end: 0 } : this.world.step(this.actions[action]);
     this.told = { ...next, a: a.map((_, b) => (b === action ? 1 : 0)) };
-    return { action, r: next.r, end: next.end };
+    return { ...next, action };
   }
 }

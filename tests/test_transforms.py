@@ -13,6 +13,7 @@ from symla_lite.baselines import random_policy
 from symla_lite.environments import (
     Environment,
     Transition,
+    delayed,
     dense_grid,
     hearts,
     independent_arms,
@@ -20,6 +21,8 @@ from symla_lite.environments import (
     permuted,
     projected,
     reset_at_once,
+    reward_noise,
+    reward_scale,
     reward_sign,
     reward_zero,
     rewards_standardised,
@@ -182,6 +185,51 @@ def test_the_rewards_zero_is_drawn_once_a_lifetime_and_hidden():
     np.testing.assert_array_equal(moved[1].observation, plain[1].observation)
 
 
+def test_the_rewards_unit_is_drawn_once_a_lifetime_and_hidden():
+    environment = reward_scale(tell_all(), most=4)
+    scales = jax.vmap(environment.draw_task)(jax.random.split(KEY, 2000)).change
+    assert stats.kstest(np.log(scales) / np.log(4), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    plain, more = (follow(environment, Transformed(0.3, jnp.float32(scale))) for scale in (1, 2.5))
+    np.testing.assert_allclose(more[1].reward, plain[1].reward * 2.5, rtol=1e-6)
+    np.testing.assert_array_equal(more[1].observation, plain[1].observation)
+
+
+def test_noise_is_added_to_each_reward_and_to_nothing_else():
+    environment, inside = reward_noise(independent_arms(3), std=0.5), jnp.array([1.0, 0, 1])
+    state, _ = environment.reset(KEY, inside)
+    new = jax.vmap(lambda key: environment.step(key, inside, state, 2))(jax.random.split(KEY, 3000))
+    assert stats.kstest((np.asarray(new.reward) - 1) / 0.5, "norm").pvalue > 1e-3
+    plain, noisy = follow(tell_all(), 0.3), follow(reward_noise(tell_all(), std=0.5), 0.3)
+    for ours, theirs in zip(
+        jax.tree.leaves(noisy[1]._replace(reward=0)),
+        jax.tree.leaves(plain[1]._replace(reward=0)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+def test_a_delayed_reward_comes_that_much_later_or_at_the_end_of_its_episode(steps):
+    lived = live(random_policy(), delayed(tell_all(), steps), 101, {}, KEY)
+    by_hand, earned = np.zeros(101), np.asarray(lived.action) + 1.0
+    for t in np.flatnonzero(lived.end == 0):
+        last = t - t % 5 + 3  # an episode has four steps, and a fifth that resets
+        if min(t + steps, last) <= 100:
+            by_hand[min(t + steps, last)] += earned[t]
+    np.testing.assert_allclose(lived.reward, by_hand)
+    assert by_hand[:3].any() == (steps < 3)
+    plain = live(random_policy(), tell_all(), 101, {}, KEY)
+    np.testing.assert_array_equal(lived.observation, plain.observation)
+
+
+def test_without_an_end_the_last_rewards_are_never_paid():
+    environment = delayed(reward_noise(linear_bandit(2, 3), 1.0), 4)
+    task = environment.draw_task(KEY)
+    plain = follow(reward_noise(linear_bandit(2, 3), 1.0), task)[1].reward
+    np.testing.assert_array_equal(follow(environment, task)[1].reward[4:], plain[:-4])
+    assert not follow(environment, task)[1].reward[:4].any()
+
+
 def test_projected_inputs_have_unit_variance_under_a_random_policy():
     inside = dense_grid(3)
     environment, learner = projected(inside, to=6), random_policy()
@@ -286,6 +334,9 @@ def test_names_and_records_tell_what_was_done_in_which_order():
         (lambda: projected(hearts(2), to=0), "to=0 .*at least 1"),
         (lambda: projected(hearts(2), unit_variance=1), "unit_variance=1 .*: give True or False"),
         (lambda: reward_zero(hearts(2), spread=0), "spread=0 .*above 0"),
+        (lambda: reward_scale(hearts(2), most=1), "most=1 .*above 1"),
+        (lambda: reward_noise(hearts(2), std=0), "std=0 .*above 0"),
+        (lambda: delayed(hearts(2), steps=0), "steps=0 .*at least 1"),
     ],
 )
 def test_bad_input_is_refused(make, says):

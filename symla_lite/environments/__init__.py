@@ -3,14 +3,18 @@
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
+from symla_lite.environments.generated import FAMILY, linear_system, random_mdp
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import (
+    delayed,
     permuted,
     projected,
     reset_at_once,
+    reward_noise,
+    reward_scale,
     reward_sign,
     reward_zero,
     rewards_standardised,
@@ -22,22 +26,28 @@ from symla_lite.environments.transforms import (
 __all__ = [
     "BANDITS",
     "ENVIRONMENTS",
+    "FAMILY",
     "Environment",
     "Mixture",
     "Part",
     "Transition",
     "acrobot",
     "cartpole",
+    "delayed",
     "dense_grid",
     "hearts",
     "independent_arms",
     "linear_bandit",
+    "linear_system",
     "mountain_car",
     "named",
     "of_gymnax",
     "permuted",
     "projected",
+    "random_mdp",
     "reset_at_once",
+    "reward_noise",
+    "reward_scale",
     "reward_sign",
     "reward_zero",
     "rewards_standardised",
@@ -74,6 +84,7 @@ def standard() -> list[Environment]:
 ENVIRONMENTS: dict[str, Environment] = {
     **BANDITS,
     **{environment.name: environment for environment in standard()},
+    **FAMILY,
 }
 """All that have a name on the command line or in a record."""
 

@@ -7,14 +7,14 @@ compose: `projected(permuted(cartpole()))`.
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symla_lite.checks import Count, Positive, Seed
-from symla_lite.environments.environment import Environment, Task, Transition
+from symla_lite.checks import Count, Positive, Range, Seed
+from symla_lite.environments.environment import Environment, EnvState, Task, Transition
 from symla_lite.learner import Sizes
 
 
@@ -44,6 +44,15 @@ class Projection(NamedTuple):
     """[to, A]."""
     offset: jax.Array
     """[to]."""
+
+
+class Delayed(NamedTuple):
+    """The state of a delayed environment."""
+
+    state: EnvState
+    """Of the environment inside."""
+    owed: jax.Array
+    """Rewards to be paid, the next one first, [steps]."""
 
 
 class Moments(NamedTuple):
@@ -341,6 +350,79 @@ def reward_zero(environment: Environment, spread: Positive = 1.0) -> Environment
 
     return transformed(
         environment, "zero", {"spread": spread}, draw=draw, earn=lambda zero, r: r + zero
+    )
+
+
+def reward_scale(
+    environment: Environment, most: Annotated[float, Range(above=1)] = 3.0
+) -> Environment:
+    """The unit of the reward is drawn once a lifetime, and hidden: every reward is multiplied by a
+    number between 1 / most and most, whose logarithm is uniform.
+
+    Args:
+        environment: whose.
+        most: the largest factor, above 1.
+    """
+
+    def draw(key):
+        return most ** jax.random.uniform(key, minval=-1.0, maxval=1.0)
+
+    return transformed(
+        environment, "scaled", {"most": most}, draw=draw, earn=lambda scale, r: scale * r
+    )
+
+
+def reward_noise(environment: Environment, std: Positive) -> Environment:
+    """A number from N(0, std²) is added to the reward of every step.
+
+    Args:
+        environment: whose.
+        std: standard deviation of what is added.
+    """
+
+    def step(key, task, state, action):
+        inside, own = jax.random.split(key)
+        new = environment.step(inside, task, state, action)
+        return new._replace(reward=new.reward + std * jax.random.normal(own))
+
+    return dataclasses.replace(
+        environment,
+        name=f"{environment.name}-noisy",
+        options={"std": std, "of": {"name": environment.name, **environment.options}},
+        step=step,
+    )
+
+
+def delayed(environment: Environment, steps: Count) -> Environment:
+    """The reward of each step is paid some steps later.
+
+    Until then nothing is paid. What is still owed at the end of an episode is paid at its end, all
+    at once: an episode's return stays what it was, so that the same policy is best, and a goal that
+    ends an episode is paid for at all. The last rewards of a lifetime are never seen.
+
+    Args:
+        environment: whose.
+        steps: d, by how many.
+    """
+
+    def reset(key, task):
+        state, o = environment.reset(key, task)
+        return Delayed(state, jnp.zeros(steps)), o
+
+    def step(key, task, state, action):
+        new = environment.step(key, task, state.state, action)
+        paid, owed = state.owed[0], jnp.append(state.owed[1:], new.reward)
+        return new._replace(
+            state=Delayed(new.state, owed),
+            reward=jnp.where(new.end > 0, paid + owed.sum(), paid),
+        )
+
+    return dataclasses.replace(
+        environment,
+        name=f"{environment.name}-delayed-{steps}",
+        options={"steps": steps, "of": {"name": environment.name, **environment.options}},
+        reset=reset,
+        step=step,
     )
 
 

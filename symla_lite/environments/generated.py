@@ -1,0 +1,307 @@
+"""Generated worlds: one family of tasks to meta-train a single theta on.
+
+Not in the paper, which meta-trains on the worlds that it tests on or on their neighbours. That a
+rule learned on drawn worlds alone can work on others was shown by Oh et al. (2020,
+https://arxiv.org/abs/2007.08794). Here two makers and the linear bandit span the way from bandits
+to control:
+
+- `random_mdp`: a few states behind random features. With one state it is a bandit without context;
+  with much noise it is nearly a contextual bandit; with goals reward is rare.
+- `linear_system`: pushes whose effect lasts, seen through a random projection.
+
+`transforms` change the reward: `delayed`, `reward_noise`, `reward_sign`, `reward_scale`,
+`reward_zero`. Sizes belong to an environment; all else is drawn with the task. Under a random
+policy inputs have mean 0 and variance 1 over tasks, and rewards are of order one, so that no world
+needs `transforms.standardised`.
+"""
+
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from symla_lite.checks import Count, Range
+from symla_lite.environments.bandits import Arms
+from symla_lite.environments.environment import Environment, Transition
+from symla_lite.environments.grids import over
+from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.transforms import (
+    delayed,
+    reward_noise,
+    reward_scale,
+    reward_sign,
+    reward_zero,
+    to_unit,
+)
+from symla_lite.learner import Sizes
+
+UpToOne = Annotated[float, Range(least=0, most=1)]
+"""The most that is drawn of something that cannot pass one."""
+
+
+class Table(NamedTuple):
+    """A task of `random_mdp`."""
+
+    next: jax.Array
+    """The state that an action leads to, [states, actions]."""
+    pay: jax.Array
+    """What an action pays in a state, [states, actions]; with goals, what arriving in a state pays,
+    [states]."""
+    shown: jax.Array
+    """What is seen of a state, [states, A]."""
+    noise: jax.Array
+    """The probability that a step leads anywhere, []."""
+
+
+class Place(NamedTuple):
+    """An episode of `random_mdp`."""
+
+    state: jax.Array
+    """Its number, []."""
+    time: jax.Array
+    """Steps so far, []."""
+
+
+def random_mdp(
+    states: Count,
+    actions: Arms,
+    inputs: Count | None = None,
+    *,
+    noise: UpToOne = 0.0,
+    goals: bool = False,
+    episode: Count | None = None,
+) -> Environment:
+    """A Markov decision process whose transitions, rewards and observations are all drawn.
+
+    Each action is a drawn permutation of the states: every state can be left and reached, and a
+    random policy is in all of them equally often. With a probability drawn from U(0, noise) a step
+    leads to any state instead, all equally likely. An episode begins in any state.
+
+    An action in a state pays a number drawn from N(0, 1). With `goals` only arriving pays: 1 in one
+    state, -1 in another, and either ends the episode, which begins elsewhere.
+
+    A state is shown as a vector of Gaussian features, or as one input that is on, where `inputs` is
+    None. Over the states of a task each input has mean 0 and variance 1; of a single state there is
+    nothing to see (zeros).
+
+    A policy that does without the reward earns 0 on average over tasks.
+
+    Args:
+        states: how many.
+        actions: B, at least 2.
+        inputs: A; None: one for each state.
+        noise: the largest probability of a step that leads anywhere.
+        goals: whether only two of the states pay, and end an episode.
+        episode: steps after which an episode ends, or None.
+
+    Raises:
+        ValueError: goals, and no state besides.
+    """
+    if goals and states < 3:
+        raise ValueError(
+            f"states={states} leave nowhere to begin beside the two goals: give at least 3."
+        )
+
+    def draw_task(key):
+        key_next, key_pay, key_shown, key_noise = jax.random.split(key, 4)
+        if inputs is None:
+            shown = jnp.eye(states)[jnp.argsort(jax.random.uniform(key_shown, (states,)))]
+        else:
+            shown = jax.random.normal(key_shown, (states, inputs))
+        if goals:  # The first two states, which tells nothing: all else about them is drawn.
+            pay = jnp.zeros(states).at[:2].set(jnp.array([1.0, -1.0]))
+        else:
+            pay = jax.random.normal(key_pay, (states, actions))
+        return Table(
+            # One sort, where `jax.random.permutation` takes several.
+            next=jnp.argsort(jax.random.uniform(key_next, (states, actions)), axis=0),
+            pay=pay,
+            shown=(shown - shown.mean(axis=0)) * to_unit(shown.var(axis=0)),
+            noise=jax.random.uniform(key_noise, maxval=noise),
+        )
+
+    def reset(key, task):
+        state = jax.random.randint(key, (), 2 if goals else 0, states)
+        return Place(state, time=jnp.int32(0)), task.shown[state]
+
+    def step(key, task, place, action):
+        state = task.next[place.state, action]
+        if noise:
+            u = jax.random.uniform(key)
+            # Where u < noise, u / noise is uniform again, and one number decides both.
+            anywhere = jnp.int32(u / task.noise * states)
+            state = jnp.where(u < task.noise, anywhere.clip(0, states - 1), state)
+        time = place.time + 1
+        return Transition(
+            state=Place(state, time),
+            observation=task.shown[state],
+            reward=task.pay[state] if goals else task.pay[place.state, action],
+            end=over(goals & (state < 2), time, episode),
+        )
+
+    return Environment(
+        name=f"mdp-{states}-{actions}-{'one-hot' if inputs is None else inputs}" + "-goals" * goals,
+        options=dict(
+            states=states, actions=actions, inputs=inputs, noise=noise, goals=goals, episode=episode
+        ),
+        sizes=Sizes(observation=inputs or states, action=actions),
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+    )
+
+
+class System(NamedTuple):
+    """A task of `linear_system`, n = its dimension."""
+
+    persistence: jax.Array
+    """The share of x that is left after a step, []."""
+    noise: jax.Array
+    """The share of a push that is left to chance, []."""
+    pushes: jax.Array
+    """Of each action, [B, n]. Their mean is 0."""
+    projection: jax.Array
+    """Of x and, in a system of second order, the velocity, [A, order, n]."""
+    paid: jax.Array
+    """The direction that is paid for, of length one, [n]."""
+    target: jax.Array
+    """Where in that direction, []."""
+
+
+class Motion(NamedTuple):
+    """An episode of `linear_system`."""
+
+    x: jax.Array
+    """The hidden vector and, in a system of second order, its velocity, [order, n]."""
+    time: jax.Array
+    """Steps so far, []."""
+
+
+def linear_system(
+    inputs: Count,
+    actions: Arms,
+    *,
+    dimension: Count = 2,
+    second_order: bool = False,
+    persistence: Annotated[float, Range(least=0, below=1)] = 0.9,
+    noise: UpToOne = 0.0,
+    target: bool = False,
+    change: bool = False,
+    episode: Count | None = None,
+) -> Environment:
+    """A hidden vector that actions push, and whose past lasts.
+
+    With p the persistence and u the push of an action, the hidden vector x [n] becomes
+    p x + √(1 - p²) u. In a system of second order this is the velocity v, and x becomes
+    p x + (1 - p²) / √(1 + p²) v: a push moves nothing at once, and much later. In both x keeps
+    variance 1 under a random policy. The persistence of a task is drawn from U(0, persistence).
+
+    Pushes are drawn from N(0, 1) and sum to 0 over the actions; a share of each, drawn from
+    U(0, noise), is left to chance at every step. An episode begins with x from N(0, 1). The
+    observation is a drawn projection of x (and v), each input of variance 1.
+
+    A step pays h(x'), or with `change` h(x') - h(x). Without `target`, h is how far x reaches in a
+    drawn direction w, so that one action is best everywhere, and the reward tells it late. With
+    `target`, h is 1 - |w·x - target|, so that the best action depends on what is seen; the target
+    is drawn from N(0, 1).
+
+    Without target, or with `transforms.reward_sign`, a policy that does without the reward earns 0
+    on average over tasks.
+
+    Args:
+        inputs: A.
+        actions: B, at least 2.
+        dimension: n, of x.
+        second_order: whether actions push the velocity of x, and not x.
+        persistence: the largest share of x that is left after a step, below 1.
+        noise: the largest share of a push that is left to chance.
+        target: whether being near a target is paid.
+        change: whether only changes are paid. Over a long episode they come to nothing.
+        episode: steps after which an episode ends, or None.
+    """
+    order = 2 if second_order else 1
+    kinds = {"second_order": second_order, "target": target, "change": change}
+
+    def draw_task(key):
+        keys = jax.random.split(key, 6)
+        pushes = jax.random.normal(keys[2], (actions, dimension))
+        pushes = (pushes - pushes.mean(axis=0)) * jnp.sqrt(actions / (actions - 1))
+        projection = jax.random.normal(keys[3], (inputs, order, dimension))
+        paid = jax.random.normal(keys[4], (dimension,))
+        return System(
+            persistence=jax.random.uniform(keys[0], maxval=persistence),
+            noise=jax.random.uniform(keys[1], maxval=noise),
+            pushes=pushes,
+            projection=projection / jnp.linalg.norm(projection, axis=(1, 2), keepdims=True),
+            paid=paid / jnp.linalg.norm(paid),
+            target=jax.random.normal(keys[5]),
+        )
+
+    def height(task, x):
+        along = task.paid @ x[0]
+        return 1 - jnp.abs(along - task.target) if target else along
+
+    def look(task, x):
+        return jnp.einsum("aon,on->a", task.projection, x)
+
+    def reset(key, task):
+        x = jax.random.normal(key, (order, dimension))
+        return Motion(x, time=jnp.int32(0)), look(task, x)
+
+    def step(key, task, motion, action):
+        p, push = task.persistence, task.pushes[action]
+        if noise:
+            chance = jax.random.normal(key, (dimension,))
+            push = jnp.sqrt(1 - task.noise**2) * push + task.noise * chance
+        x = p * motion.x[-1:] + jnp.sqrt(1 - p**2) * push
+        if second_order:
+            place = p * motion.x[:1] + (1 - p**2) / jnp.sqrt(1 + p**2) * x
+            x = jnp.concatenate([place, x])
+        time = motion.time + 1
+        before = height(task, motion.x) if change else 0.0
+        return Transition(
+            state=Motion(x, time),
+            observation=look(task, x),
+            reward=height(task, x) - before,
+            end=over(jnp.zeros((), bool), time, episode),
+        )
+
+    return Environment(
+        name="-".join([f"system-{inputs}-{actions}", *filter(kinds.get, kinds)]).replace("_", "-"),
+        options=kinds
+        | dict(dimension=dimension, persistence=persistence, noise=noise, episode=episode),
+        sizes=Sizes(observation=inputs, action=actions),
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+    )
+
+
+def family() -> list[Environment]:
+    """The members of `FAMILY`."""
+    arms = reward_noise(random_mdp(1, 3, 1), 0.5)
+    return [
+        # What an action does is paid at once.
+        linear_bandit(1, 2),
+        arms,
+        linear_bandit(4, 4),
+        random_mdp(4, 3, 6, noise=1.0),
+        reward_zero(reward_scale(reward_noise(random_mdp(1, 5, 1), 0.5))),
+        # It is paid later, or in part.
+        delayed(arms, 1),
+        delayed(linear_bandit(2, 3), 1),
+        delayed(linear_bandit(4, 2), 2),
+        delayed(linear_bandit(4, 2), 4),
+        linear_system(4, 4, dimension=3, noise=0.5),
+        # It changes what can be done next.
+        random_mdp(3, 2, 4, noise=0.1),
+        random_mdp(6, 3, noise=0.1),
+        random_mdp(6, 4, 12, goals=True, episode=15),
+        reward_sign(linear_system(2, 3, target=True, change=True, episode=8)),
+        reward_zero(reward_sign(linear_system(4, 2, second_order=True, target=True))),
+        random_mdp(12, 4, 16, goals=True, episode=30),
+    ]
+
+
+FAMILY: dict[str, Environment] = {environment.name: environment for environment in family()}
+"""Members of the family to meta-train on, from easy to hard."""

@@ -145,8 +145,18 @@ def largest_of(study):
     return gpu_check.largest(studies.named(study))
 
 
-@pytest.mark.parametrize("form", gpu_check.FORMS)
-@pytest.mark.parametrize("study", studies.STUDIES)
+ON_A_GPU, *ELSEWHERE = gpu_check.FORMS
+
+
+@pytest.mark.parametrize(
+    ("study", "form"),
+    [
+        pytest.param(study, form, marks=pytest.mark.slow if study != "bandits" else ())
+        for form in ELSEWHERE
+        for study in studies.STUDIES
+    ]
+    + [(study, ON_A_GPU) for study in studies.STUDIES],
+)
 def test_every_studys_outer_step_at_the_papers_size_is_lowered_for_cuda(study, form):
     text = gpu_check.lowered(largest_of(study), form).as_text()
     assert "stablehlo.while" in text

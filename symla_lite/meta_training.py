@@ -443,30 +443,21 @@ def meta_train(
     done = int(devices.from_first(np.int32(len(state.curve))))
     curve = np.resize(state.curve, (done, len(names)))  # a shape that all agree on; contents follow
     state, seconds = devices.from_first((state._replace(curve=curve), seconds))
-    theta, optimiser = devices.to_all((state.theta, state.optimiser), mesh)
+    # The key as plain numbers: several hosts cannot share keys as such.
+    everywhere = state.theta, state.optimiser, jax.random.key_data(key_steps)
+    theta, optimiser, key_data = devices.to_all(everywhere, mesh)
     state = Progress(theta, optimiser, np.asarray(state.curve))
 
-    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh, unroll)
-
-    @functools.partial(jax.jit, compiler_options=devices.compiler_options())
-    def several_steps(theta, optimiser, first, last):
-        """Outer steps first ... last - 1. The loop's length is an argument: one compilation. A step
-        that leaves no finite numbers is not taken, and is the last one; its row is there."""
-
-        def body(carry):
-            step, _, before, rows = carry
-            *after, row = one_step(*before, jax.random.fold_in(key_steps, step))
-            row = jnp.stack(row)
-            finite = is_finite((after, row))
-            after = jax.tree.map(functools.partial(jnp.where, finite), tuple(after), before)
-            return step + finite, finite, after, rows.at[step - first].set(row)
-
-        rows = jnp.zeros((steps_per_call, len(names)))
-        return jax.lax.while_loop(
-            lambda carry: carry[1] & (carry[0] < last),
-            body,
-            (first, True, (theta, optimiser), rows),
-        )
+    several_steps = compiled(
+        learner,
+        environment,
+        dataclasses.replace(outer, steps=1),  # how many there are in all changes nothing in one
+        unravel,
+        chunk,
+        mesh,
+        unroll,
+        steps_per_call,
+    )
 
     began = time.monotonic() - float(seconds)
 
@@ -497,7 +488,7 @@ def meta_train(
             called = time.monotonic()
             first, last = len(state.curve), min(len(state.curve) + steps_per_call, outer.steps)
             done, finite, (theta, optimiser), rows = several_steps(
-                state.theta, state.optimiser, first, last
+                state.theta, state.optimiser, key_data, first, last
             )
             taken, row = np.split(np.asarray(rows), [int(done) - first])
             # All of it at once: an interrupt finds it before the call or after it.
@@ -527,6 +518,44 @@ def meta_train(
     columns = dict(zip(names, state.curve.T, strict=True))
     theta = unravel(jnp.asarray(np.asarray(state.theta)))  # of this process alone again
     return MetaTrained(theta, columns, about, spent)
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(
+    learner: Learner,
+    environment: Environments,
+    outer: Outer,
+    unravel: Callable[[jax.Array], Theta],
+    chunk: Count,
+    mesh: Mesh | None,
+    unroll: Count,
+    steps_per_call: Count,
+) -> Callable:
+    """Several outer steps, compiled once however many seeds there are."""
+    one_step = outer_step(learner, environment, outer, unravel, chunk, mesh, unroll)
+
+    @functools.partial(jax.jit, compiler_options=devices.compiler_options())
+    def several_steps(theta, optimiser, key_data, first, last):
+        """Outer steps first ... last - 1. The loop's length is an argument: one compilation. A step
+        that leaves no finite numbers is not taken, and is the last one; its row is there."""
+        key = jax.random.wrap_key_data(key_data)
+
+        def body(carry):
+            step, _, before, rows = carry
+            *after, row = one_step(*before, jax.random.fold_in(key, step))
+            row = jnp.stack(row)
+            finite = is_finite((after, row))
+            after = jax.tree.map(functools.partial(jnp.where, finite), tuple(after), before)
+            return step + finite, finite, after, rows.at[step - first].set(row)
+
+        rows = jnp.zeros((steps_per_call, len(curve_names(environment))))
+        return jax.lax.while_loop(
+            lambda carry: carry[1] & (carry[0] < last),
+            body,
+            (first, True, (theta, optimiser), rows),
+        )
+
+    return several_steps
 
 
 @contextlib.contextmanager

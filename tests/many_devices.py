@@ -22,11 +22,17 @@ OUTER = {"learning_rate": 0.05, "length": 10, "lifetimes": 2}
 POPULATION = 32
 
 
-def trained(steps, path=None):
+def trained(steps, path=None, on=None):
     """Theta [D] and the curve's fitness after so many outer steps."""
     outer = Outer(ES(POPULATION, 0.1), steps=steps, **OUTER)
-    found = meta_train(symla(hidden=4), BANDITS["easy"], outer, 0, path, progress=False)
+    found = meta_train(symla(hidden=4), BANDITS["easy"], outer, 0, path, progress=False, on=on)
     return np.asarray(ravel_pytree(found.theta)[0]), found.curve["fitness"]
+
+
+def keep(outcome, found):
+    """Writes what `trained` found into a file."""
+    theta, fitness = found
+    np.savez(outcome, theta=theta, fitness=fitness)
 
 
 def small_study():
@@ -49,5 +55,4 @@ if __name__ == "__main__":
     if others:
         devices.join(others[0], int(others[1]), int(others[2]))
         run_study(small_study(), "quick", Path(others[3]))
-    theta, fitness = trained(int(steps), None if path == "-" else path)
-    np.savez(outcome, theta=theta, fitness=fitness)
+    keep(outcome, trained(int(steps), path))

@@ -87,7 +87,7 @@ def test_a_loop_of_ones_own_is_a_lifetime(learner):
 
     sure = dataclasses.replace(learner, step=certain)
     theta, environment, length = random_theta(learner, KEY, SIZES), cartpole("balance"), 150
-    lived = live(sure, environment, length, theta, KEY)
+    lived = jax.jit(live, static_argnums=(0, 1, 2))(sure, environment, length, theta, KEY)
     assert lived.end.sum() >= 2
 
     key_task, _, key_reset, key_steps = jax.random.split(KEY, 4)

@@ -70,7 +70,8 @@ def test_the_largest_message_alone_counts_if_its_rank_has_all_weight():
     ],
 )
 def test_it_lacks_what_it_says(learner, observations, actions):
-    measured = symmetry.symmetries(learner, jax.random.key(3), sizes=SIZES)
+    others = (Sizes(1, 2), Sizes(5, 4))
+    measured = symmetry.symmetries(learner, jax.random.key(3), sizes=SIZES, others=others)
     assert measured.permutation.observations.verdict == observations
     assert measured.permutation.actions.verdict == actions
     assert not measured.other_sizes.holds and not measured.holds

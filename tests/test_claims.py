@@ -229,13 +229,15 @@ def test_a_reflex_in_the_place_of_theta_reproduces_no_claim_of_learning():
         name: dataclasses.replace(study.scale("standard").training(name), learner=win_stay())
         for name in (claims.DRAWN, claims.ZERO, claims.BY_BANDITS)
     }
-    needed = ("grid", "cartpole_nearer")
+    worlds = ("grid", "cartpole_nearer")
+    controls = ("", *(f"_{control}" for control in (*CONTROLS, KEPT)))
+    asked = {f"{world}{control}" for world in worlds for control in controls}
     arrays = {}
     for test in study.tests(trainings[claims.DRAWN]):
-        if test.name.startswith(needed) and not test.name.startswith("grid_signed"):
+        if test.name in asked:
             rewards = meta_test(test.learner, {}, test.environment, 500, LIFETIMES, seed=1)
             arrays[f"{test.name}/blocks"] = rewards.reshape(LIFETIMES, 10, 50).sum(-1)
-    random = {f"random/{name}/blocks": np.zeros((LIFETIMES, 10)) for name in needed}
+    random = {f"random/{name}/blocks": np.zeros((LIFETIMES, 10)) for name in worlds}
     found = {(name, 0): (arrays, {"test_length": 500}) for name in trainings}
     runs = Results(study, "standard", found, (random, {}))
     for claim in CLAIMS:

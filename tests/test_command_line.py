@@ -70,7 +70,7 @@ def test_help_and_errors_reach_the_shell(tmp_path):
         [*command, "study", "poker", "--out", tmp_path], capture_output=True, text=True
     )
     known = ", ".join(studies.STUDIES)
-    assert refused.returncode == 2
+    assert refused.returncode == 2 and refused.stdout == ""
     assert refused.stderr == f"error: There is no study 'poker': take one of {known}.\n"
 
 
@@ -183,6 +183,7 @@ def test_a_game_is_not_played_for_a_file_that_cannot_be_written(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_game_says_that_nothing_was_saved(tmp_path):
     """Ctrl-C at a step, after one that a callback lost, which is not printed."""
     script = """

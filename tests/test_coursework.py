@@ -72,13 +72,21 @@ def marks(master, added=""):
     return earned(master, defined(master, added))
 
 
-def earned(master, scope):
-    """What these answers earn, by question."""
-    found = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
+def tests_of(master):
+    """Each test's question, points and function."""
+    found = []
     for question, points, _, source in checks_of(master):
         made: dict = {}
         exec(source, made)
         (test,) = [x for name, x in made.items() if name.startswith("test_")]
+        found.append((question, points, test))
+    return found
+
+
+def earned(master, scope, tests=None):
+    """What these answers earn, by question."""
+    found = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
+    for question, points, test in tests_of(master) if tests is None else tests:
         names = test.__code__.co_varnames[: test.__code__.co_argcount]
         try:
             test(*(scope[name] for name in names))
@@ -139,11 +147,11 @@ def test_a_typical_wrong_answer_earns_what_the_guide_says(name, wrong):
 @pytest.mark.parametrize("name, seeds", [*((name, 200) for name in QUICK), ("04_symla", 20)])
 def test_the_reference_earns_all_points_whatever_inputs_are_drawn(name, seeds):
     made = master(name)
-    scope = defined(made)
+    scope, tests = defined(made), tests_of(made)
     try:
         for seed in range(seeds):
             checks.use_seed(seed)
-            assert earned(made, scope) == full(made), seed
+            assert earned(made, scope, tests) == full(made), seed
     finally:
         checks.use_seed(None)
 

@@ -64,10 +64,43 @@ def assert_same(outcome, alone):
     np.testing.assert_allclose(found["fitness"], fitness, rtol=1e-5)
 
 
+ON_EIGHT = """
+import sys
+import jax
+from many_devices import keep, trained
+from test_devices import STEPS, sent_in_one_step
+
+folder = sys.argv[1]
+assert jax.device_count() == 8
+keep(f"{folder}/8.npz", trained(STEPS))
+keep(f"{folder}/5.npz", trained(STEPS, on=jax.devices()[:5]))
+keep(f"{folder}/resumed.npz", trained(STEPS, f"{folder}/run.checkpoint"))
+for sizes in ((4, 16), (16, 16), (4, 32)):
+    print(*sent_in_one_step(*sizes))
+"""
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    """The folder of what a process with eight virtual devices found, and what it printed."""
+    folder = tmp_path_factory.mktemp("eight")
+    half = Outer(ES(POPULATION, 0.1), steps=STEPS, **OUTER)
+    stop_after(folder / "run.checkpoint", half, STEPS // 2)
+    done = subprocess.run(
+        [sys.executable, "-c", ON_EIGHT, folder],
+        env=with_devices(8),
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
 @pytest.mark.parametrize("number", [8, 5])  # 16 pairs are two for each, or four and a rest
-def test_many_devices_find_what_one_finds(number, alone, tmp_path):
-    end(begin(number, tmp_path / "many.npz", "-", STEPS))
-    assert_same(tmp_path / "many.npz", alone)
+def test_many_devices_find_what_one_finds(number, alone, eight):
+    assert_same(eight[0] / f"{number}.npz", alone)
 
 
 @pytest.mark.slow
@@ -89,11 +122,8 @@ def test_two_processes_find_what_one_finds(alone, tmp_path):
     assert "× 4" in recorded.about("symla-easy")[0]["device"]
 
 
-def test_a_run_goes_on_with_another_number_of_devices(alone, tmp_path):
-    checkpoint = tmp_path / "run.checkpoint"
-    stop_after(checkpoint, Outer(ES(POPULATION, 0.1), steps=STEPS, **OUTER), STEPS // 2)
-    end(begin(8, tmp_path / "resumed.npz", checkpoint, STEPS))
-    assert_same(tmp_path / "resumed.npz", alone)
+def test_a_run_goes_on_with_another_number_of_devices(alone, eight):
+    assert_same(eight[0] / "resumed.npz", alone)
 
 
 def stop_after(path, outer, steps):
@@ -134,19 +164,9 @@ def sent_in_one_step(hidden, pairs):
     return theta.size, devices.exchanged(compiled)
 
 
-def test_what_crosses_is_fitness_whatever_the_size_of_theta():
-    ask = "import test_devices as t; print(*t.sent_in_one_step({}, {}))"
-    script = "; ".join(ask.format(*sizes) for sizes in ((4, 16), (16, 16), (4, 32)))
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=with_devices(8),
-        cwd=SCRIPT.parent,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+def test_what_crosses_is_fitness_whatever_the_size_of_theta(eight):
     (small, sent), (large, as_many), (_, more) = (
-        map(int, line.split()) for line in done.stdout.splitlines()
+        map(int, line.split()) for line in eight[1].splitlines()
     )
     print(f"theta of {small} numbers: {sent} bytes; of {large}: {as_many}; twice the pairs: {more}")
     assert large > 5 * small

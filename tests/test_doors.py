@@ -690,10 +690,9 @@ def test_wrong_command_lines_end_with_status_2_and_a_sentence(capsys, monkeypatc
     assert not bad, "\n".join(bad)
 
 
-@pytest.mark.parametrize("arguments", [["train", "run", "--seed", "-1"], ["study", "poker"]])
-def test_the_shell_sees_the_status_too(arguments, tmp_path):
+def test_the_shell_sees_the_status_too(tmp_path):
     found = subprocess.run(
-        [sys.executable, "-m", "symla_lite", *arguments],
+        [sys.executable, "-m", "symla_lite", "train", "run", "--seed", "-1"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

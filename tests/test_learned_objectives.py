@@ -62,6 +62,7 @@ def rewards_to_come(reward, end_after):
     return found
 
 
+@jax.jit
 def policy_gradient(policy, o, action, weight):
     """Ascent of the mean of weight_t log pi(a_t | o_t), by autodiff."""
 

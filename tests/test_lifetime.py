@@ -229,13 +229,14 @@ def test_the_shortest_lifetime_is_one_step():
     assert lived.action.shape == lived.reward.shape == (1,)
 
 
+WATCHED = spy(), counting()
+in_rounds = jax.jit(live, static_argnums=(0, 1, 2, 5))
+
+
 @pytest.mark.parametrize("unroll", [3, 7, 40])
 def test_steps_in_one_round_of_the_loop_change_nothing(unroll):
     one_by_one, together = (
-        jax.jit(live, static_argnums=(0, 1, 2, 5))(
-            spy(), counting(), 20, {}, jax.random.key(3), steps
-        )
-        for steps in (1, unroll)
+        in_rounds(*WATCHED, 20, {}, jax.random.key(3), steps) for steps in (1, unroll)
     )
     jax.tree.map(np.testing.assert_array_equal, one_by_one, together)
 

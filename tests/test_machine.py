@@ -75,6 +75,7 @@ def clone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing_and_computes_the_same_bits(clone):
     alone, hits, misses = run(TRAINED, clone, JAX_ENABLE_COMPILATION_CACHE="false")
     assert (hits, misses) == ("0", "0")

@@ -36,13 +36,13 @@ from symla_lite.metarnn import metarnn
 from symla_lite.studies import named
 from symla_lite.symla import symla
 
-EASY = BANDITS["easy"]
+EASY, LEARNER = BANDITS["easy"], metarnn(hidden=4)  # of the same learner a step is compiled once
 SMALL = Outer(ES(8, 0.1), learning_rate=0.05, steps=15, length=10, lifetimes=2)
 
 
 def train(learner=None, outer=SMALL, seed=0, path=None, **options):
     """Meta-trains on the easy bandit without a progress bar."""
-    learner = metarnn(hidden=4) if learner is None else learner
+    learner = LEARNER if learner is None else learner
     return meta_train(learner, EASY, outer, seed, path, progress=False, **options)
 
 
@@ -128,12 +128,12 @@ def test_a_mixture_adds_the_gradients_of_its_parts():
     theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), SHORT.sizes))
     outer, optimiser = SMALL, optax.adam(SMALL.learning_rate).init(theta)
     key = jax.random.key(1)
-    _, after, row = outer_step(learner, BOTH, outer, unravel, 2)(theta, optimiser, key)
+    _, after, row = jax.jit(outer_step(learner, BOTH, outer, unravel, 2))(theta, optimiser, key)
 
     # Adam's first moment is a tenth of the first gradient that it descends.
     def alone(environment, key, **changes):
         own = dataclasses.replace(outer, **changes)
-        step = outer_step(learner, environment, own, unravel, 1)
+        step = jax.jit(outer_step(learner, environment, own, unravel, 1))
         _, state, row = step(theta, optimiser, key)
         return state[0].mu, row[0]
 
@@ -220,14 +220,23 @@ def test_the_memory_does_not_change_the_outcome_beyond_rounding():
     np.testing.assert_allclose(one.curve["fitness"], all_at_once.curve["fitness"], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("population", "pairs"), [(128, 16), (128, 64), (512, 32)])
+ALLOCATING = [
+    (symla(), independent_arms(2), 100, 16),
+    (metarnn(), independent_arms(2), 500, 4),
+    (symla(), hearts(5), 300, 4),
+    (symla(hidden=8), independent_arms(100), 50, 2),
+]
+POPULATIONS = [(128, 16), (128, 64), (512, 32)]
+QUICK = {(0, 0), (1, 1), (2, 2), (3, 0)}
+"""Every learner and world, and every population, once; each of them compiles for seconds."""
+
+
 @pytest.mark.parametrize(
-    ("learner", "environment", "length", "lifetimes"),
+    ("learner", "environment", "length", "lifetimes", "population", "pairs"),
     [
-        (symla(), independent_arms(2), 100, 16),
-        (metarnn(), independent_arms(2), 500, 4),
-        (symla(), hearts(5), 300, 4),
-        (symla(hidden=8), independent_arms(100), 50, 2),
+        pytest.param(*one, *population, marks=() if (i, k) in QUICK else pytest.mark.slow)
+        for i, one in enumerate(ALLOCATING)
+        for k, population in enumerate(POPULATIONS)
     ],
     ids=lambda x: getattr(x, "name", str(x)),
 )
@@ -503,7 +512,9 @@ def test_a_seed_that_would_be_another_ones_run_is_refused(seed):
 
 def test_a_folder_that_cannot_be_written_to_is_found_out_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "taken").write_text("mine")
-    monkeypatch.setattr(jax, "jit", lambda f, **_: lambda *_: pytest.fail("it worked before"))
+    monkeypatch.setattr(
+        meta_training, "compiled", lambda *_: lambda *_: pytest.fail("it worked before")
+    )
     with pytest.raises(FileTrouble, match="Cannot write"):
         train(path=tmp_path / "taken" / "run.safetensors")
 

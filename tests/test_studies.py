@@ -23,7 +23,7 @@ from symla_lite.metarnn import metarnn
 from symla_lite.studies import records, results, run
 from symla_lite.studies.bandits import BANDIT_STUDY
 
-NAME = "metarnn-easy"
+NAME, LEARNER = "metarnn-easy", metarnn(hidden=3)
 
 
 def tiny(steps=4, sigma=0.1):
@@ -32,7 +32,7 @@ def tiny(steps=4, sigma=0.1):
     training = quick.training(NAME)
     es = dataclasses.replace(training.outer.es, population=4, sigma=sigma)
     outer = dataclasses.replace(training.outer, es=es, steps=steps, length=10, lifetimes=1)
-    training = dataclasses.replace(training, learner=metarnn(hidden=3), outer=outer)
+    training = dataclasses.replace(training, learner=LEARNER, outer=outer)
     scale = dataclasses.replace(
         quick, trainings=(training,), seeds=(0, 3), test_lifetimes=6, test_length=20
     )

@@ -78,7 +78,7 @@ def about(study: Study, scale: str, seconds: Mapping[str, float]) -> dict[str, A
         "study": study.name,
         "scale": scale,
         **provenance(),
-        "seconds": {part: round(time, 1) for part, time in seconds.items()},
+        "seconds": {part: round(time, 3) for part, time in seconds.items()},
         "criteria": checksums(),
     }
 

@@ -1,4 +1,4 @@
-"""Studies 4 and 5 in lifetimes of 5,000 steps, beside rules by hand that are tuned where SymLA is
+"""Studies 4 and 5 in lifetimes of 5,000 steps, beside hand-made rules that are tuned where SymLA is
 meta-trained.
 
 Not in the paper. 500 or 1,000 steps may be too short for any learner, however good its rule. So the
@@ -29,13 +29,13 @@ ON_POLES: dict[str, Environment] = {
 ON_HEARTS: dict[str, Environment] = tasks.ORIGINAL | tasks.SWAPPED
 """What learners of Study 4 are tested on."""
 TUNED = (actor_critic(), reinforce(horizon=20, tuned=True))
-"""Rules by hand. Their constants are theta."""
+"""Hand-made rules. Their constants are theta."""
 
 
 def tuned(
     name: str, environment: Environment, loop: Outer, rules: tuple[Learner, ...] = TUNED
 ) -> tuple[Training, ...]:
-    """Rules by hand, their constants tuned on a world."""
+    """Hand-made rules, their constants tuned on a world."""
     return systems.on(name, environment, loop, rules)
 
 
@@ -71,7 +71,7 @@ def quick() -> Scale:
 
 
 def paper() -> Scale:
-    """The grid with the numbers of the paper's appendix, for a GPU; the rules by hand have as many
+    """The grid with the numbers of the paper's appendix, for a GPU; the hand-made rules have as many
     environment steps."""
     by_symla = environments.ENVIRONMENT_STUDY.scale("paper").training("symla-grid")
     return Scale(

@@ -71,8 +71,8 @@ def quick() -> Scale:
 
 
 def paper() -> Scale:
-    """The grid with the numbers of the paper's appendix, for a GPU; the hand-made rules have as many
-    environment steps."""
+    """The grid with the numbers of the paper's appendix, for a GPU; the hand-made rules have as
+    many environment steps."""
     by_symla = environments.ENVIRONMENT_STUDY.scale("paper").training("symla-grid")
     return Scale(
         trainings=(by_symla, *tuned("grid", by_symla.environment, by_symla.outer)),

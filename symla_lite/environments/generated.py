@@ -202,7 +202,7 @@ def linear_system(
 
     A step pays h(x'), or with `change` h(x') - h(x). Without `target`, h is how far x reaches in a
     drawn direction w, so that one action is best everywhere, and the reward tells it late. With
-    `target`, h is 1 - |w·x - target|, so that the best action depends on what is seen; the target
+    `target`, h is `1 - |w·x - target|`, so that the best action depends on what is seen; the target
     is drawn from N(0, 1).
 
     Without target, or with `transforms.reward_sign`, a policy that does without the reward earns 0

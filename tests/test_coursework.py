@@ -72,7 +72,7 @@ def marks(master, added=""):
     return earned(master, defined(master, added))
 
 
-def tests_of(master):
+def graders_of(master):
     """Each test's question, points and function."""
     found = []
     for question, points, _, source in checks_of(master):
@@ -86,7 +86,7 @@ def tests_of(master):
 def earned(master, scope, tests=None):
     """What these answers earn, by question."""
     found = dict.fromkeys((q.name for q in master.questions if not q.manual), 0)
-    for question, points, test in tests_of(master) if tests is None else tests:
+    for question, points, test in graders_of(master) if tests is None else tests:
         names = test.__code__.co_varnames[: test.__code__.co_argcount]
         try:
             test(*(scope[name] for name in names))
@@ -147,7 +147,7 @@ def test_a_typical_wrong_answer_earns_what_the_guide_says(name, wrong):
 @pytest.mark.parametrize("name, seeds", [*((name, 200) for name in QUICK), ("04_symla", 20)])
 def test_the_reference_earns_all_points_whatever_inputs_are_drawn(name, seeds):
     made = master(name)
-    scope, tests = defined(made), tests_of(made)
+    scope, tests = defined(made), graders_of(made)
     try:
         for seed in range(seeds):
             checks.use_seed(seed)

@@ -1,6 +1,7 @@
 """A run that is asked to stop does so at once, with all its processes, and goes on later."""
 
 import contextlib
+import multiprocessing.connection
 import os
 import signal
 import subprocess
@@ -155,19 +156,23 @@ def test_a_process_that_is_lost_is_a_sentence(status, how):
     assert not stop.children
 
 
-def test_a_status_that_is_known_a_moment_later_is_in_the_sentence():
-    """Another thread was the one that received it (seen once in 22 runs of the suite)."""
+def test_the_end_of_a_worker_is_known_although_another_thread_received_it(monkeypatch):
+    """Of two threads that wait for a process, the later one finds no status for a moment; then the
+    worker seemed to be alive (seen once in 24 runs of the suite), or to have ended with 0."""
+    worker = workers._Spawn().Process(target=os._exit, args=(3,))
+    worker.start()
+    stop.children.remove(worker)
+    assert multiprocessing.connection.wait([worker.sentinel], 60)
+    poll, asked = worker._popen.poll, []
 
-    class Ended:
-        """A process that has ended; its status is known the third time that somebody asks."""
+    def not_yet(flag=os.WNOHANG):
+        asked.append(flag)
+        return poll(flag) if len(asked) > 3 else None
 
-        statuses = iter([None, None])
-
-        @property
-        def exitcode(self):
-            return next(self.statuses, 3)
-
-    assert "ended with status 3;" in str(workers._lost([Ended()]))
+    monkeypatch.setattr(worker._popen, "poll", not_yet)
+    worker.join()
+    assert not worker.is_alive() and worker.exitcode == 3
+    assert "ended with status 3;" in str(workers._lost([worker]))
 
 
 def wait_and_save(path):
@@ -332,7 +337,8 @@ def stop_kernel(out, name, number):
         client.wait_for_ready(timeout=120)
         cell = client.execute(
             "import stoppable\n"
-            f"stoppable.run.run_study(stoppable.small(), 'tiny', {str(out)!r}, jobs=2)"
+            f"stoppable.run.run_study(stoppable.small(), 'tiny', {str(out)!r}, jobs=2)",
+            stop_on_error=False,  # else the kernel drops what is asked soon after the interrupt
         )
         patience = time.monotonic() + 300
         while not moment.has_come(None):

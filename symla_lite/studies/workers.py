@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
+from multiprocessing import connection
 from typing import TypeVar
 
 from symla_lite import stop
@@ -45,6 +45,16 @@ class _Worker(multiprocessing.context.SpawnProcess):
                 stop.children.append(self)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for the end and for its status. The executor waits for the same process: of two
+        threads that do, one receives the status, and the other may be back before it is known."""
+        super().join(timeout)
+        patience = time.monotonic() + PATIENCE
+        while self.exitcode is None and connection.wait([self.sentinel], 0):
+            if time.monotonic() > patience:
+                break
+            time.sleep(0.001)
 
 
 class _Spawn(multiprocessing.context.SpawnContext):
@@ -106,10 +116,7 @@ def _lost(ended: list[multiprocessing.context.SpawnProcess]) -> BaseException:
     """What is said of workers that ended by themselves."""
     patience = time.monotonic() + PATIENCE
     for worker in ended:
-        # The executor waits for it, too. Of two threads that wait for one process, one receives the
-        # status, and the other may be back before that status is known.
-        while worker.exitcode is None and time.monotonic() < patience:
-            time.sleep(0.01)
+        worker.join(max(0.0, patience - time.monotonic()))
     statuses = [worker.exitcode for worker in ended if worker.exitcode]
     if UNGUARDED in statuses:
         return SystemExit(
@@ -137,7 +144,7 @@ def at_work(function: Callable[..., Result], *arguments) -> Result:
         return function(*arguments)
 
 
-def _begin_work(end: Connection) -> None:
+def _begin_work(end: connection.Connection) -> None:
     """Lets a worker end with the process that started it, or when that one wants it to."""
     stop.be_deaf()
 

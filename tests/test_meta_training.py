@@ -126,9 +126,11 @@ BOTH = Mixture((Part(SHORT, lifetimes=3), Part(LONG, share=3, length=5)))
 def test_a_mixture_adds_the_gradients_of_its_parts():
     learner = symla(hidden=2, message=2)
     theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), SHORT.sizes))
-    outer, optimiser = SMALL, optax.adam(SMALL.learning_rate).init(theta)
+    both = Mixture((Part(SHORT, lifetimes=20), Part(LONG, share=3, length=5)))
+    outer = dataclasses.replace(SMALL, es=ES(8, 3.0), lifetimes=30)  # enough for pairs to differ
+    optimiser = optax.adam(outer.learning_rate).init(theta)
     key = jax.random.key(1)
-    _, after, row = jax.jit(outer_step(learner, BOTH, outer, unravel, 2))(theta, optimiser, key)
+    _, after, row = jax.jit(outer_step(learner, both, outer, unravel, 2))(theta, optimiser, key)
 
     # Adam's first moment is a tenth of the first gradient that it descends.
     def alone(environment, key, **changes):
@@ -138,8 +140,9 @@ def test_a_mixture_adds_the_gradients_of_its_parts():
         return state[0].mu, row[0]
 
     keys = jax.random.split(key)
-    short, paid_short = alone(SHORT, keys[0], es=ES(2, 0.1), lifetimes=3)
-    long, paid_long = alone(LONG, keys[1], es=ES(6, 0.1), length=5)
+    short, paid_short = alone(SHORT, keys[0], es=ES(2, 3.0), lifetimes=20)
+    long, paid_long = alone(LONG, keys[1], es=ES(6, 3.0), length=5)
+    assert min(np.abs(short).max(), np.abs(long).max()) > 1e-3
     np.testing.assert_allclose(after[0].mu, short + long, atol=1e-6)
     np.testing.assert_allclose(row[3:5], [paid_short, paid_long], rtol=1e-6)
     np.testing.assert_allclose(row[0], (2 * paid_short + 6 * paid_long) / 8, rtol=1e-6)

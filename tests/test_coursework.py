@@ -144,7 +144,16 @@ def test_a_typical_wrong_answer_earns_what_the_guide_says(name, wrong):
     assert marks(made, wrong.source) == full(made) | wrong.scores
 
 
-@pytest.mark.parametrize("name, seeds", [*((name, 200) for name in QUICK), ("04_symla", 20)])
+SEEDS = {**dict.fromkeys(QUICK, 200), "04_symla": 20}
+
+
+@pytest.mark.parametrize(
+    "name, seeds",
+    [
+        *((name, seeds // 5) for name, seeds in SEEDS.items()),
+        *(pytest.param(name, seeds, marks=pytest.mark.slow) for name, seeds in SEEDS.items()),
+    ],
+)
 def test_the_reference_earns_all_points_whatever_inputs_are_drawn(name, seeds):
     made = master(name)
     scope, tests = defined(made), graders_of(made)

@@ -8,7 +8,7 @@ from histories import SIZES, lifetime
 
 from symla_lite.baselines import lpg, metagenrl
 from symla_lite.environments.grids import hearts
-from symla_lite.learner import Input
+from symla_lite.learner import Input, Sizes
 from symla_lite.lifetime import live
 from symla_lite.symmetry import other_sizes, shared_rule
 
@@ -186,8 +186,9 @@ def test_a_population_pays_for_learning_once_in_a_segment(make):
 
 @pytest.mark.parametrize("make", [lpg, metagenrl])
 def test_theta_fits_all_sizes(make):
-    theta = make().init_theta(KEY, SIZES)
-    assert shared_rule(make()).holds and other_sizes(make(), theta, KEY).holds
+    learner = make()
+    theta, others = learner.init_theta(KEY, SIZES), [Sizes(1, 2), Sizes(5, 3)]
+    assert shared_rule(learner).holds and other_sizes(learner, theta, KEY, others).holds
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,7 @@ def steps_done(path):
     return len(checkpoint.load(path)[0]["curve"]) if path.exists() else -1
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_and_resumed_ends_as_one_left_alone(tmp_path):
     chance = random.Random(0)
     path, whole = tmp_path / "killed.safetensors", tmp_path / "whole.safetensors"

@@ -203,6 +203,7 @@ def test_processes_are_ended_and_may_save_when_one_of_them_fails(tmp_path):
     assert not stop.children
 
 
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_gets_a_sentence(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

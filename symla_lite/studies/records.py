@@ -5,6 +5,7 @@ with the configuration and the provenance.
 """
 
 import datetime
+import functools
 import importlib.metadata
 import os
 import platform
@@ -20,7 +21,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from symla_lite import checkpoint, machine
 from symla_lite.checks import MAY_BE_NAN, Seed
-from symla_lite.learner import Theta
+from symla_lite.learner import Learner, Sizes, Theta
 from symla_lite.meta_training import CURVE, curve_names
 from symla_lite.studies.criteria import checksums
 from symla_lite.studies.study import BLOCKS, Scale, Study, Training
@@ -167,8 +168,13 @@ def theta_of(arrays: Mapping[str, np.ndarray], training: Training) -> Theta:
 
 def theta_like(training: Training) -> Theta:
     """The shapes of a training's meta-parameters."""
-    sizes = training.environment.sizes
-    return jax.eval_shape(lambda: training.learner.init_theta(jax.random.key(0), sizes))
+    return theta_at(training.learner, training.environment.sizes)
+
+
+@functools.lru_cache(maxsize=512)
+def theta_at(learner: Learner, sizes: Sizes) -> Theta:
+    """The shapes of a learner's meta-parameters, asked for once however many records have them."""
+    return jax.eval_shape(lambda: learner.init_theta(jax.random.key(0), sizes))
 
 
 Shapes = dict[str, checkpoint.Shape]

@@ -107,6 +107,23 @@ CRITERIA: dict[str, Criterion] = {
             "meta-training, with a hidden zero of the reward, which met it. On 2026-11-28 it was "
             "moved back to the setting for which it was set.",
         ),
+        Criterion(
+            "a kind of world is learned",
+            "in each world of the kind, what a theta earns in the last fifth of a lifetime is clear "
+            "of what a random policy earns and of what it earned in the first fifth, and the "
+            "criterion `controls` holds",
+            None,
+            "2026-11-28",
+            "COMMIT",
+        ),
+        Criterion(
+            "one rule",
+            "a theta that was meta-trained on generated worlds alone learns at least this many of "
+            "the 15 kinds of worlds in `studies.one_rule`",
+            8,
+            "2026-11-28",
+            "COMMIT",
+        ),
     )
 }
 

@@ -1,0 +1,205 @@
+"""One rule: a theta that is meta-trained on generated worlds alone, and tested on all others
+(Chapter 14).
+
+Not in the paper, whose studies each train a theta on the world that it is tested on, or next to it.
+Here SymLA goes from linear bandits to all members of `generated.FAMILY` at once, and is then tested
+on every other world of this book and on two of bsuite's. Hand-made rules whose constants are tuned
+on the same members stand beside it, and so does win-stay, lose-shift.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from symla_lite.baselines import actor_critic, random_policy, reinforce, win_stay
+from symla_lite.checks import Count, Positive
+from symla_lite.controls import reward_held_at, without_reward
+from symla_lite.environments.bandits import BANDITS, independent_arms
+from symla_lite.environments.control import acrobot, mountain_car
+from symla_lite.environments.environment import Environment
+from symla_lite.environments.generated import FAMILY
+from symla_lite.environments.gymnax import of_gymnax
+from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.mixture import Mixture, Part
+from symla_lite.environments.transforms import standardised
+from symla_lite.evolution import Shaping
+from symla_lite.learner import Learner
+from symla_lite.meta_training import Outer
+from symla_lite.studies import environments, tasks
+from symla_lite.studies.study import (
+    Scale,
+    Study,
+    Test,
+    Training,
+    controls,
+    references_on,
+    tested_on,
+)
+from symla_lite.symla import symla
+
+ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
+"""The generated worlds, each with the same share of the population."""
+
+ON_POLE = {
+    key: environments.WORLDS[key]
+    for key in ("cartpole", "cartpole_signed", "cartpole_standardised", "cartpole_nearer")
+}
+KINDS: dict[str, dict[str, Environment]] = {
+    "bandits": {
+        "bandit_2": independent_arms(2),
+        "bandit_10": independent_arms(10),
+        "bandit_50": independent_arms(50),
+        "bandit_easy": BANDITS["easy"],
+    },
+    "linear bandits": {
+        "linear_16": linear_bandit(16, 4),
+        "linear_8_10": linear_bandit(8, 10),
+    },
+    **{
+        f"hearts {side}×{side}": {
+            key: grid
+            for key, grid in (tasks.ORIGINAL | tasks.SWAPPED).items()
+            if key.startswith(f"hearts_{side}")
+        }
+        for side in (2, 3, 5)
+    },
+    "dense grid": {"grid": environments.GRID},
+    "dense grid, hidden sign": {"grid_signed": environments.GRID_SIGNED},
+    "CartPole, free": {"cartpole": ON_POLE["cartpole"]},
+    "CartPole, hidden sign": {"cartpole_signed": ON_POLE["cartpole_signed"]},
+    "CartPole, standardised": {"cartpole_standardised": ON_POLE["cartpole_standardised"]},
+    "CartPole, nearer": {"cartpole_nearer": ON_POLE["cartpole_nearer"]},
+    "Acrobot": {"acrobot": standardised(acrobot())},
+    "MountainCar": {"mountain_car": standardised(mountain_car())},
+    "Catch": {"catch": standardised(of_gymnax("Catch-bsuite"))},
+    "UmbrellaChain": {"umbrella": standardised(of_gymnax("UmbrellaChain-bsuite"))},
+}
+"""The worlds by kinds. None is a member of the family; the last two were not looked at before."""
+WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x in kind.items()}
+"""All that is meta-tested on."""
+SEEN_NOTHING = tuple(KINDS["bandits"])
+"""Worlds that show nothing, in which the control without observation changes nothing."""
+TUNED = (actor_critic(), reinforce(horizon=20, tuned=True))
+"""Hand-made rules. Their constants are theta."""
+
+
+DIFFERENCES: Shaping = "differences"
+
+
+def on_members(pairs: Count, learning_rate: Positive, steps: Count, length: Count = 300) -> Outer:
+    """The outer loop on all members, each with so many antithetic pairs, and one lifetime for each
+    member of the population."""
+    population = 2 * pairs * len(FAMILY)
+    return tasks.outer(population, learning_rate, steps, length, 1, shaping=DIFFERENCES)
+
+
+def of_members(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
+    """SymLA on all members."""
+    return Training(name, symla(), ALL_MEMBERS, on_members(16, learning_rate, steps), start)
+
+
+def standard() -> Scale:
+    """Two hours of one CPU core. Linear bandits come first, and for longer than elsewhere: to act by
+    what is seen is what most members need. Then come all members at once, at last in smaller
+    steps."""
+    on_bandits = tasks.outer(128, 0.004, steps=8000, length=150, lifetimes=1, shaping=DIFFERENCES)
+    one_input, four_inputs = tasks.bandits_first()
+    four_inputs_longer = Training(
+        "symla-linear_4b", symla(), four_inputs.environment, on_bandits, four_inputs.name
+    )
+    tuned = on_members(8, 0.03, steps=500)
+    return Scale(
+        trainings=(
+            *(
+                dataclasses.replace(step, tested=False)
+                for step in (
+                    one_input,
+                    four_inputs,
+                    four_inputs_longer,
+                    of_members("symla-family", 0.005, 1500, four_inputs_longer.name),
+                )
+            ),
+            of_members("symla-one_rule", 0.002, 2000, "symla-family"),
+            *(Training(f"{rule.name}-family", rule, ALL_MEMBERS, tuned) for rule in TUNED),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=100,
+        test_length=1000,
+    )
+
+
+def quick() -> Scale:
+    """About a minute: the actor-critic, tuned on all members."""
+    small = on_members(1, 0.03, steps=20, length=100)
+    return Scale(
+        trainings=(Training("actor_critic-family", actor_critic(), ALL_MEMBERS, small),),
+        seeds=(0,),
+        test_lifetimes=10,
+        test_length=1000,
+    )
+
+
+def with_and_without_reward(
+    learner: Learner, worlds: Mapping[str, Environment]
+) -> tuple[Test, ...]:
+    """A learner, tested with its reward and without (`KEY_without_reward`)."""
+    blind = {f"{key}_without_reward": where for key, where in worlds.items()}
+    return tested_on(learner, worlds) + tested_on(without_reward(learner), blind)
+
+
+def tests(training: Training) -> tuple[Test, ...]:
+    """All worlds, with the reward and without; SymLA also with all other controls. On Acrobot a
+    reward of zero says that the goal was reached, so that there the reward is also held at -1."""
+    learner = training.learner
+    found = with_and_without_reward(learner, WORLDS)
+    if learner.name != "symla":
+        return found
+    held = Test("acrobot_reward_held", reward_held_at(learner, -1.0), WORLDS["acrobot"])
+    unneeded = {f"{key}_without_observation" for key in SEEN_NOTHING}
+    return (
+        *found,
+        *(test for test in controls(learner, WORLDS, 1000) if test.name not in unneeded),
+        held,
+    )
+
+
+REFERENCES = {"random": random_policy(), "win_stay": win_stay()}
+
+ONE_RULE_STUDY = Study(
+    name="one_rule",
+    figure="Chapter 14",
+    measure=lambda lifetime: lifetime.reward,
+    tests=tests,
+    references=references_on(REFERENCES, WORLDS),
+    scales={"quick": quick(), "standard": standard()},
+)
+
+LONG: dict[str, Environment] = {
+    key: WORLDS[key]
+    for key in (
+        "hearts_2",
+        "hearts_3",
+        "hearts_5",
+        "grid",
+        "grid_signed",
+        *ON_POLE,
+        "acrobot",
+        "mountain_car",
+        "catch",
+    )
+}
+"""Worlds in which 1,000 steps may be too short for any learner."""
+
+
+def in_long_lifetimes(scale: Scale) -> Scale:
+    """The same thetas in lifetimes of 5,000 steps."""
+    return dataclasses.replace(scale, test_length=5000, test_lifetimes=scale.test_lifetimes // 2)
+
+
+LONG_ONE_RULE_STUDY = Study(
+    name="one_rule_long",
+    figure="Chapter 14, in longer lifetimes",
+    measure=lambda lifetime: lifetime.reward,
+    tests=lambda training: with_and_without_reward(training.learner, LONG),
+    references=references_on(REFERENCES, LONG),
+    scales={"quick": in_long_lifetimes(quick()), "standard": in_long_lifetimes(standard())},
+)

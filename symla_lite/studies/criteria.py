@@ -114,7 +114,7 @@ CRITERIA: dict[str, Criterion] = {
             "criterion `controls` holds",
             None,
             "2026-11-28",
-            "COMMIT",
+            "a468e6f",
         ),
         Criterion(
             "one rule",
@@ -122,7 +122,7 @@ CRITERIA: dict[str, Criterion] = {
             "the 15 kinds of worlds in `studies.one_rule`",
             8,
             "2026-11-28",
-            "COMMIT",
+            "a468e6f",
         ),
     )
 }

@@ -109,8 +109,8 @@ CRITERIA: dict[str, Criterion] = {
         ),
         Criterion(
             "a kind of world is learned",
-            "in each world of the kind, what a theta earns in the last fifth of a lifetime is clear "
-            "of what a random policy earns and of what it earned in the first fifth, and the "
+            "in each world of the kind, what a theta earns in the last fifth of a lifetime is "
+            "clear of what a random policy earns and of what it earned in the first fifth, and the "
             "criterion `controls` holds",
             None,
             "2026-11-28",

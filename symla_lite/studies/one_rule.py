@@ -98,9 +98,9 @@ def of_members(name: str, learning_rate: Positive, steps: Count, start: str) -> 
 
 
 def standard() -> Scale:
-    """Two hours of one CPU core. Linear bandits come first, and for longer than elsewhere: to act by
-    what is seen is what most members need. Then come all members at once, at last in smaller
-    steps."""
+    """Two hours of one CPU core. Linear bandits come first, and for longer than elsewhere: most
+    members need actions that depend on what is seen. Then come all members at once, at last in
+    smaller steps."""
     on_bandits = tasks.outer(128, 0.004, steps=8000, length=150, lifetimes=1, shaping=DIFFERENCES)
     one_input, four_inputs = tasks.bandits_first()
     four_inputs_longer = Training(
@@ -131,7 +131,7 @@ def quick() -> Scale:
     """About a minute: the actor-critic, tuned on all members."""
     small = on_members(1, 0.03, steps=20, length=100)
     return Scale(
-        trainings=(Training("actor_critic-family", actor_critic(), ALL_MEMBERS, small),),
+        trainings=(Training("actor-critic-family", actor_critic(), ALL_MEMBERS, small),),
         seeds=(0,),
         test_lifetimes=10,
         test_length=1000,

@@ -28,8 +28,9 @@ def setup(
 
     Args:
         study: the study that the chapter is about.
-        rerun: a scale to run it at, here and now, with progress bars; None runs nothing. What is
-            recorded already is not run again, and a run that was cut off goes on.
+        rerun: a scale to run it at, here and now, with progress bars; None runs nothing, and
+            neither does a scale that only other studies have. What is recorded already is not run
+            again, and a run that was cut off goes on.
         memory: GiB for the members that are evaluated at the same time, in each training; None
             takes 1 on a CPU and half of what an accelerator has.
 
@@ -41,7 +42,7 @@ def setup(
     workers.refuse_import()
     if study is None and rerun is not None:
         raise ValueError(f"rerun={rerun!r} runs nothing here: name the study, too.")
-    if study is not None and rerun is not None:
+    if study is not None and rerun is not None and not of_another(study, rerun):
         studies.named(study).scale(rerun)  # which says what there is, before anything begins
     kind = jax.devices()[0].device_kind
     print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
@@ -51,7 +52,9 @@ def setup(
         return
     found = studies.named(study)
     print(cost_in_words(found))
-    if rerun is not None:
+    if rerun is not None and of_another(study, rerun):
+        print(f"{study} has no scale {rerun!r} ({', '.join(found.scales)}): nothing of it is run.")
+    elif rerun is not None:
         out = folder()
         print(f"Records go to {out / study / rerun}." + advice(out))
         studies.run_study(found, rerun, out, jobs(), default_memory() if memory is None else memory)
@@ -59,6 +62,14 @@ def setup(
             f"All of it is recorded. To draw a figure of this chapter from it, load\n"
             f"results.load(studies.named({study!r}), {rerun!r}, {str(out)!r})"
         )
+
+
+def of_another(study: str, scale: str) -> bool:
+    """Whether only other studies have a scale of that name. A chapter may be about two studies, of
+    which one has a scale that the other lacks."""
+    return scale not in studies.named(study).scales and any(
+        scale in other.scales for other in studies.STUDIES.values()
+    )
 
 
 TF32 = (

@@ -170,7 +170,7 @@ def gpu() -> Scale:
     slower = outer(512, 0.01, steps=800, length=500, lifetimes=4)
     five_by_five = outer(512, 0.02, steps=600, length=500, lifetimes=2)
     both = outer(256, 0.005, steps=4500, length=300, lifetimes=1, shaping="differences")
-    both_slower = dataclasses.replace(both, learning_rate=0.0015, steps=2000)
+    both_slower = dataclasses.replace(both, learning_rate=0.0015, steps=1200)
     grid_2, grid_3, grid_5 = ORIGINAL.values()
     return Scale(
         trainings=(

@@ -1,0 +1,128 @@
+"""One rule: what it is meta-trained on, what it is tested on, and what counts as learned."""
+
+import numpy as np
+import pytest
+
+from symla_lite import studies
+from symla_lite.claims import CONTROLS, KEPT, ONE_RULE, ONE_RULE_CLAIMS, verdict
+from symla_lite.environments import FAMILY
+from symla_lite.studies.one_rule import ALL_MEMBERS, KINDS, LONG, SEEN_NOTHING, WORLDS
+from symla_lite.studies.results import Results
+
+STUDY = studies.named("one_rule")
+TRAINING = STUDY.scale("standard").training(ONE_RULE)
+SEEDS, LIFETIMES = 3, 20
+CONTROLLED = (*CONTROLS, KEPT)
+
+
+def made_up(earns):
+    """Results in which a test earns `earns(world, control)` a step in each tenth, [10], but for
+    some noise; a random policy earns 0."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for seed in range(SEEDS):
+        arrays = {}
+        for test in STUDY.tests(TRAINING):
+            world = max((name for name in WORLDS if test.name.startswith(name)), key=len)
+            mean = earns(world, test.name.removeprefix(world).removeprefix("_"))
+            noise = rng.normal(scale=0.01, size=(LIFETIMES, 10))
+            arrays[f"{test.name}/blocks"] = 100 * (mean + noise)
+        found[ONE_RULE, seed] = (arrays, {"test_length": 1000})
+    random = {f"random/{world}/blocks": np.zeros((LIFETIMES, 10)) for world in WORLDS}
+    return Results(STUDY, "standard", found, (random, {}))
+
+
+RISING = np.linspace(0, 1, 10)
+
+
+def a_learner(world, control):
+    """It rises, needs all that a learner needs, and keeps half of what it learned."""
+    return {"": RISING, KEPT: RISING / 2}.get(control, np.zeros(10))
+
+
+def learned(runs):
+    return {
+        kind
+        for kind, claim in zip(KINDS, ONE_RULE_CLAIMS, strict=True)
+        if verdict(claim.findings(runs)).word == "reproduced"
+    }
+
+
+def test_what_learns_everywhere_is_seen_to():
+    assert learned(made_up(a_learner)) == set(KINDS)
+
+
+@pytest.mark.parametrize("spared", [*CONTROLS, KEPT])
+def test_what_does_without_one_thing_that_a_learner_needs_has_not_learned(spared):
+    """With its reward off from the middle on, a reflex keeps nothing."""
+
+    def earns(world, control):
+        if control == spared:
+            return np.zeros(10) if spared == KEPT else RISING
+        return a_learner(world, control)
+
+    blind = {"bandits"} if spared == "without_observation" else set()  # which show nothing
+    assert learned(made_up(earns)) == blind
+
+
+def test_what_does_not_rise_or_is_no_better_than_chance_has_not_learned():
+    level = lambda world, control: np.full(10, 0.5 * (control in ("", KEPT)))  # noqa: E731
+    assert not learned(made_up(level))
+    below = lambda world, control: a_learner(world, control) - 2  # noqa: E731
+    assert not learned(made_up(below))
+
+
+def test_on_acrobot_the_usual_reward_is_a_control_too():
+    held = lambda world, control: (  # noqa: E731
+        RISING if control == "reward_held" else a_learner(world, control)
+    )
+    assert learned(made_up(held)) == set(KINDS) - {"Acrobot"}
+
+
+def test_one_world_of_a_kind_that_is_not_learned_is_enough():
+    without = lambda world, control: (  # noqa: E731
+        np.zeros(10) if world == "bandit_50" else a_learner(world, control)
+    )
+    assert learned(made_up(without)) == set(KINDS) - {"bandits"}
+
+
+def test_no_world_that_it_is_tested_on_is_one_of_those_it_is_meta_trained_on():
+    seen = {part.environment.name for part in ALL_MEMBERS.parts}
+    assert seen == set(FAMILY) and len({part.share for part in ALL_MEMBERS.parts}) == 1
+    assert not seen & {world.name for world in WORLDS.values()}
+    assert len({world.name for world in WORLDS.values()}) == len(WORLDS)
+    of_makers = ("linear-", "mdp-", "system-")
+    assert all(name.startswith(of_makers) for name in seen)
+    alike = {key for key, world in WORLDS.items() if world.name.startswith(of_makers)}
+    assert alike == set(KINDS["linear bandits"])
+    largest = max(FAMILY[name].sizes for name in FAMILY if name.startswith("linear-"))
+    assert all(
+        WORLDS[key].sizes.observation > largest.observation
+        or WORLDS[key].sizes.action > largest.action
+        for key in alike
+    )
+
+
+def test_its_curriculum_meets_members_of_the_family_alone():
+    training, stages = TRAINING, []
+    while training is not None:
+        stages.append(training.environment.name)
+        start = training.start
+        training = start and STUDY.scale("standard").training(start)
+    assert stages[0] == stages[1] == ALL_MEMBERS.name
+    assert set(stages[2:]) <= set(FAMILY)
+
+
+def test_every_world_has_all_controls_that_mean_something_there():
+    names = {test.name for test in STUDY.tests(TRAINING)}
+    for world in WORLDS:
+        for control in CONTROLLED:
+            assert (f"{world}_{control}" in names) == (
+                control != "without_observation" or world not in SEEN_NOTHING
+            )
+    assert set(LONG) <= set(WORLDS)
+    for rule in ("actor-critic-family", "reinforce-family"):
+        tests = STUDY.tests(STUDY.scale("standard").training(rule))
+        assert {test.name for test in tests} == {
+            world + suffix for world in WORLDS for suffix in ("", "_without_reward")
+        }

@@ -98,9 +98,9 @@ def of_members(name: str, learning_rate: Positive, steps: Count, start: str) -> 
 
 
 def standard() -> Scale:
-    """An hour and a half of one CPU core. Linear bandits come first, and for longer than elsewhere: most
-    members need actions that depend on what is seen. Then come all members at once, at last in
-    smaller steps."""
+    """An hour and a half of one CPU core. Linear bandits come first, and for longer than elsewhere:
+    most members need actions that depend on what is seen. Then come all members at once, at last
+    in smaller steps."""
     on_bandits = tasks.outer(128, 0.004, steps=8000, length=150, lifetimes=1, shaping=DIFFERENCES)
     one_input, four_inputs = tasks.bandits_first()
     four_inputs_longer = Training(

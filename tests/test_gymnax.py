@@ -1,5 +1,7 @@
 """gymnax's environments are what they are in gymnax, and show how an episode ends."""
 
+import subprocess
+import sys
 from urllib.error import URLError
 
 import gymnax
@@ -10,6 +12,7 @@ import pytest
 
 from symla_lite.baselines import random_policy
 from symla_lite.environments.gymnax import of_gymnax
+from symla_lite.learner import Sizes
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
 
@@ -131,3 +134,20 @@ def test_what_does_not_run_in_64_bits_is_refused_there(name):
 def test_what_runs_in_64_bits_is_made_there():
     with jax.enable_x64(True):
         assert of_gymnax("CartPole-v1").sizes == (4, 2)
+
+
+def test_with_its_sizes_known_gymnax_waits_until_the_environment_is_used(monkeypatch):
+    known = of_gymnax("Catch-bsuite", Sizes(50, 3))
+    whole = of_gymnax("Catch-bsuite")
+    assert (known.name, known.options, known.sizes) == (whole.name, whole.options, whole.sizes)
+    key = jax.random.key(3)
+    for environment in (known, whole):
+        state, o = environment.reset(key, environment.draw_task(key))
+        after = environment.step(key, (), state, jnp.int32(2))
+        assert o.shape == (50,) and jax.tree.all(
+            jax.tree.map(lambda x, y: bool(jnp.all(x == y)), after, whole.step(key, (), state, 2))
+        )
+    with pytest.raises(ValueError, match=r"has Sizes\(observation=50, action=3\), and not sizes="):
+        of_gymnax("Catch-bsuite", Sizes(50, 4)).reset(key, ())
+    program = "import sys, symla_lite.studies; assert 'gymnax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

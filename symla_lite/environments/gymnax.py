@@ -46,7 +46,7 @@ def made(name: Name) -> tuple[Any, Any]:
             ) from trouble
 
 
-def of_gymnax(name: Name) -> Environment:
+def of_gymnax(name: Name, sizes: Sizes | None = None) -> Environment:
     """An environment of gymnax, such as "Catch-bsuite", with its default parameters.
 
     Rewards and physics are gymnax's. An episode ends where gymnax terminates or truncates it. The
@@ -56,11 +56,16 @@ def of_gymnax(name: Name) -> Environment:
 
     Args:
         name: gymnax's name for it.
+        sizes: A and B where they are known. gymnax is then imported when the environment is first
+            used, and not before.
 
     Raises:
-        ValueError: gymnax has none of that name or cannot make it, its actions are continuous, or
-            JAX computes in 64 bits and gymnax's code for it does not.
+        ValueError: gymnax has none of that name or cannot make it, its actions are continuous, its
+            sizes are others, or JAX computes in 64 bits and gymnax's code for it does not. With
+            `sizes` given, this is raised when the environment is first used.
     """
+    if sizes is not None:
+        return _on_first_use(name, sizes)
     from gymnax.environments import spaces
 
     env, params = made(name)
@@ -110,4 +115,24 @@ def of_gymnax(name: Name) -> Environment:
         draw_task=lambda key: (),
         reset=reset,
         step=step,
+    )
+
+
+def _on_first_use(name: Name, sizes: Sizes) -> Environment:
+    """An environment of gymnax that is made when it is first used."""
+
+    @functools.cache
+    def itself() -> Environment:
+        found = of_gymnax(name)
+        if found.sizes != sizes:
+            raise ValueError(f"name={name!r} has {found.sizes}, and not sizes={sizes}: give those.")
+        return found
+
+    return Environment(
+        name=f"gymnax-{name}",
+        options={},
+        sizes=sizes,
+        draw_task=lambda key: itself().draw_task(key),
+        reset=lambda key, task: itself().reset(key, task),
+        step=lambda key, task, state, action: itself().step(key, task, state, action),
     )

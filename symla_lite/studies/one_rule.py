@@ -22,7 +22,7 @@ from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import standardised
 from symla_lite.evolution import Shaping
-from symla_lite.learner import Learner
+from symla_lite.learner import Learner, Sizes
 from symla_lite.meta_training import Outer
 from symla_lite.studies import environments, tasks
 from symla_lite.studies.study import (
@@ -70,8 +70,8 @@ KINDS: dict[str, dict[str, Environment]] = {
     "CartPole, nearer": {"cartpole_nearer": ON_POLE["cartpole_nearer"]},
     "Acrobot": {"acrobot": standardised(acrobot())},
     "MountainCar": {"mountain_car": standardised(mountain_car())},
-    "Catch": {"catch": standardised(of_gymnax("Catch-bsuite"))},
-    "UmbrellaChain": {"umbrella": standardised(of_gymnax("UmbrellaChain-bsuite"))},
+    "Catch": {"catch": standardised(of_gymnax("Catch-bsuite", Sizes(50, 3)))},
+    "UmbrellaChain": {"umbrella": standardised(of_gymnax("UmbrellaChain-bsuite", Sizes(3, 2)))},
 }
 """The worlds by kinds. None is a member of the family; the last was not looked at before."""
 WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x in kind.items()}

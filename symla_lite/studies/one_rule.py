@@ -176,17 +176,7 @@ ONE_RULE_STUDY = Study(
 
 LONG: dict[str, Environment] = {
     key: WORLDS[key]
-    for key in (
-        "hearts_2",
-        "hearts_3",
-        "hearts_5",
-        "grid",
-        "grid_signed",
-        *ON_POLE,
-        "acrobot",
-        "mountain_car",
-        "catch",
-    )
+    for key in ("hearts_2", "hearts_3", "hearts_5", "grid", "cartpole", "cartpole_signed")
 }
 """Worlds in which 1,000 steps may be too short for any learner."""
 

@@ -182,8 +182,11 @@ LONG: dict[str, Environment] = {
 
 
 def in_long_lifetimes(scale: Scale) -> Scale:
-    """The same thetas in lifetimes of 5,000 steps."""
-    return dataclasses.replace(scale, test_length=5000, test_lifetimes=scale.test_lifetimes // 2)
+    """The same thetas of SymLA and of the actor-critic in lifetimes of 5,000 steps."""
+    trainings = tuple(x for x in scale.trainings if x.learner.name != "reinforce")
+    return dataclasses.replace(
+        scale, trainings=trainings, test_length=5000, test_lifetimes=scale.test_lifetimes // 2
+    )
 
 
 LONG_ONE_RULE_STUDY = Study(

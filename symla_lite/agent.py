@@ -40,11 +40,13 @@ from symla_lite.studies.run import record_path
 
 ALIASES: dict[str, str] = {
     "one-rule": "tasks/night/symla-hearts_2-0",
+    "generated-worlds": "one_rule/standard/symla-one_rule-0",
     "bandits": "bandits/standard/symla-uniform-0",
     "linear-bandits": "tasks/standard/symla-linear_4-0",
     "cartpole": "observation_spaces/standard/symla-cartpole-0",
 }
-"""Short names of records. "one-rule" is the most general theta on record, whichever that is."""
+"""Short names of records. "one-rule" is the theta that learns most in gymnasium's environments so
+far; "generated-worlds" is Chapter 14's."""
 
 REFERENCES: dict[str, Callable[[], Learner]] = {
     "random": random_policy,

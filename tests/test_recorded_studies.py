@@ -285,7 +285,7 @@ def more_training():
         ("symla-hearts_2", "hearts_2", 0.40),
         ("symla-hearts_3", "hearts_3", 0.20),
         ("symla-hearts_2_3b", "hearts_2", 0.40),  # one theta for both
-        ("symla-hearts_2_3b", "hearts_3", 0.22),
+        ("symla-hearts_2_3b", "hearts_3", 0.215),
     ],
 )
 def test_study_4_with_more_meta_training_one_seed_learns_both_grids(

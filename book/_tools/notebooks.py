@@ -48,7 +48,7 @@ STUDIES = {
     "11": ("environments", "long_lifetimes"),
     "12": ("systems_bandits", "systems_biased", "systems_cartpole", "systems_hearts"),
     "13": ("ablations_bandits", "ablations_cartpole", "ablations_order"),
-    "14": ("one_rule", "one_rule_long"),
+    "14": ("one_rule",),
 }
 """Which chapter, by its number, is about which studies."""
 

@@ -11,7 +11,7 @@ from symla_lite.studies.classification import CLASSIFICATION_STUDY
 from symla_lite.studies.environments import ENVIRONMENT_STUDY
 from symla_lite.studies.long_lifetimes import LONG_LIFETIME_STUDY
 from symla_lite.studies.observation_spaces import OBSERVATION_SPACE_STUDY
-from symla_lite.studies.one_rule import LONG_ONE_RULE_STUDY, ONE_RULE_STUDY
+from symla_lite.studies.one_rule import ONE_RULE_STUDY
 from symla_lite.studies.run import run_study
 from symla_lite.studies.study import Scale, Study, Test, Training
 from symla_lite.studies.systems import (
@@ -34,7 +34,6 @@ STUDIES: dict[str, Study] = {
         ENVIRONMENT_STUDY,
         LONG_LIFETIME_STUDY,
         ONE_RULE_STUDY,
-        LONG_ONE_RULE_STUDY,
         CLASSIFICATION_STUDY,
         BANDIT_SYSTEMS,
         BIASED_SYSTEMS,

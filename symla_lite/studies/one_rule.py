@@ -173,27 +173,3 @@ ONE_RULE_STUDY = Study(
     + references_on({"thompson": thompson()}, KINDS["bandits"]),
     scales={"quick": quick(), "standard": standard()},
 )
-
-LONG: dict[str, Environment] = {
-    key: WORLDS[key]
-    for key in ("hearts_2", "hearts_3", "hearts_5", "grid", "cartpole", "cartpole_signed")
-}
-"""Worlds in which 1,000 steps may be too short for any learner."""
-
-
-def in_long_lifetimes(scale: Scale) -> Scale:
-    """The same thetas of SymLA and of the actor-critic in lifetimes of 5,000 steps."""
-    trainings = tuple(x for x in scale.trainings if x.learner.name != "reinforce")
-    return dataclasses.replace(
-        scale, trainings=trainings, test_length=5000, test_lifetimes=scale.test_lifetimes // 2
-    )
-
-
-LONG_ONE_RULE_STUDY = Study(
-    name="one_rule_long",
-    figure="Chapter 14, in longer lifetimes",
-    measure=lambda lifetime: lifetime.reward,
-    tests=lambda training: with_and_without_reward(training.learner, LONG),
-    references=references_on(REFERENCES, LONG),
-    scales={"quick": in_long_lifetimes(quick()), "standard": in_long_lifetimes(standard())},
-)

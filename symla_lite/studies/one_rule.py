@@ -25,6 +25,7 @@ from symla_lite.evolution import Shaping
 from symla_lite.learner import Learner, Sizes
 from symla_lite.meta_training import Outer
 from symla_lite.studies import environments, tasks
+from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
     Scale,
     Study,
@@ -138,6 +139,16 @@ def quick() -> Scale:
     )
 
 
+def paper() -> Scale:
+    """All members with the numbers that the paper has for worlds that are not bandits, for a GPU.
+    The linear bandits of `standard` still come first."""
+    before = standard()
+    large = dataclasses.replace(PAPER, length=300)
+    last = Training("symla-one_rule", symla(), ALL_MEMBERS, large, "symla-linear_4b")
+    tuned = [training for training in before.trainings if training.learner.name != "symla"]
+    return dataclasses.replace(before, trainings=(*before.trainings[:3], last, *tuned))
+
+
 def with_and_without_reward(
     learner: Learner, worlds: Mapping[str, Environment]
 ) -> tuple[Test, ...]:
@@ -171,5 +182,5 @@ ONE_RULE_STUDY = Study(
     tests=tests,
     references=references_on(REFERENCES, WORLDS)
     + references_on({"thompson": thompson()}, KINDS["bandits"]),
-    scales={"quick": quick(), "standard": standard()},
+    scales={"quick": quick(), "standard": standard(), "paper": paper()},
 )

@@ -5,13 +5,14 @@ machine was taken away in the middle of a run.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 
 from symla_lite import __version__, checkpoint, machine, studies
 from symla_lite.checks import Count, NotNegative, Positive
-from symla_lite.studies import Scale, Study, results, workers
+from symla_lite.studies import Scale, Study, Training, results, workers
 from symla_lite.studies.run import record_path
 
 DRIVE = Path("/content/drive/MyDrive")
@@ -115,10 +116,13 @@ def jobs() -> int:
     return machine.cores() if jax.default_backend() == "cpu" else 1
 
 
-def work(study: Study, sized: Scale) -> dict[str, float]:
-    """Steps in the environment that a scale takes, all seeds together, by learner."""
+def work(
+    study: Study, sized: Scale, trainings: Sequence[Training] | None = None
+) -> dict[str, float]:
+    """Steps in the environment that a scale takes, or some of its trainings, all seeds together, by
+    learner."""
     total: dict[str, float] = {}
-    for training in sized.trainings:
+    for training in sized.trainings if trainings is None else trainings:
         outer = training.outer
         steps = outer.es.population * outer.lifetimes * outer.steps * outer.length
         if training.tested:
@@ -129,7 +133,8 @@ def work(study: Study, sized: Scale) -> dict[str, float]:
 
 
 def rates(study: Study, device: str) -> dict[str, float]:
-    """Recorded steps in the environment a second, of one training at a time, by learner.
+    """Recorded steps in the environment a second, of one training at a time, by learner. Of a step
+    of a curriculum that is not tested there need be no record.
 
     Args:
         study: whose records at the scale `standard` are read.
@@ -137,17 +142,24 @@ def rates(study: Study, device: str) -> dict[str, float]:
     """
     sized = study.scale("standard")
     seconds: dict[str, float] = {}
+    timed = []
     for training in sized.trainings:
-        for seed in sized.seeds:
-            path = record_path(results.recorded(), study, "standard", training.name, seed)
-            if not path.exists():
+        paths = [
+            record_path(results.recorded(), study, "standard", training.name, seed)
+            for seed in sized.seeds
+        ]
+        if not all(path.exists() for path in paths):
+            if training.tested:
                 return {}
+            continue
+        timed.append(training)
+        for path in paths:
             about = checkpoint.load(path)[1]
             if not about["device"].startswith(device):
                 return {}
             name = training.learner.name
             seconds[name] = seconds.get(name, 0.0) + sum(about["seconds"].values())
-    return {name: steps / seconds[name] for name, steps in work(study, sized).items()}
+    return {name: steps / seconds[name] for name, steps in work(study, sized, timed).items()}
 
 
 def costs(study: Study, device: str, at_once: Count) -> dict[str, float]:

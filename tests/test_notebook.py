@@ -19,6 +19,16 @@ def test_the_cost_of_what_was_recorded_is_what_it_took():
     assert notebook.costs(BANDITS, "cpu", 1)["standard"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_step_that_only_leads_to_the_next_one_need_not_be_recorded_to_know_the_cost():
+    study = studies.named("one_rule")
+    costs = notebook.costs(study, "cpu", 1)
+    assert costs["quick"] < costs["standard"] < costs["paper"]
+    runs = results.load(study)
+    assert ("symla-linear_1", 0) not in runs.records
+    took = sum(sum(about["seconds"].values()) for _, about in runs.records.values())
+    assert took < costs["standard"] < 2 * took
+
+
 def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
     one, two = (notebook.costs(BANDITS, "cpu", n) for n in (1, 2))
     assert one["quick"] < one["standard"] < one["paper"]

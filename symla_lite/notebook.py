@@ -43,7 +43,8 @@ def setup(
     workers.refuse_import()
     if study is None and rerun is not None:
         raise ValueError(f"rerun={rerun!r} runs nothing here: name the study, too.")
-    if study is not None and rerun is not None and not of_another(study, rerun):
+    elsewhere = rerun is not None and of_another(study, rerun)
+    if rerun is not None and not elsewhere:
         studies.named(study).scale(rerun)  # which says what there is, before anything begins
     kind = jax.devices()[0].device_kind
     print(f"symla_lite {__version__}, jax {jax.__version__}, {kind}")
@@ -53,7 +54,7 @@ def setup(
         return
     found = studies.named(study)
     print(cost_in_words(found))
-    if rerun is not None and of_another(study, rerun):
+    if elsewhere:
         print(f"{study} has no scale {rerun!r} ({', '.join(found.scales)}): nothing of it is run.")
     elif rerun is not None:
         out = folder()

@@ -285,7 +285,7 @@ def more_training():
         ("symla-hearts_2", "hearts_2", 0.40),
         ("symla-hearts_3", "hearts_3", 0.20),
         ("symla-hearts_2_3b", "hearts_2", 0.40),  # one theta for both
-        ("symla-hearts_2_3b", "hearts_3", 0.215),
+        ("symla-hearts_2_3b", "hearts_3", 0.20),
     ],
 )
 def test_study_4_with_more_meta_training_one_seed_learns_both_grids(
@@ -300,6 +300,21 @@ def test_study_4_with_more_meta_training_one_seed_learns_both_grids(
     for control in claims.CONTROLS:
         left = claims.fifth(more_training, training, f"{test}_{control}", -1)
         assert abs(left.mean()) < 0.1 * last.mean(), control
+
+
+def test_study_4_one_theta_for_both_grids_misses_its_goal_in_one_order_by_a_thousandth(
+    more_training,
+):
+    """0.40 on 2×2 and 0.22 on 3×3 were asked for, in both orders."""
+    on_2, on_3 = (
+        [
+            claims.fifth(more_training, "symla-hearts_2_3b", f"{grid}{rewards}", -1).mean()
+            for rewards in ("", "_swapped")
+        ]
+        for grid in ("hearts_2", "hearts_3")
+    )
+    assert min(on_2) > 0.40 and max(on_3) > 0.22 and np.mean(on_3) > 0.22
+    assert 0.219 < min(on_3) < 0.22
 
 
 def test_study_4_the_theta_of_the_larger_grid_has_unlearned_the_smaller(more_training):

@@ -8,11 +8,10 @@ on the same members stand beside it, and so does win-stay, lose-shift.
 """
 
 import dataclasses
-from collections.abc import Mapping
 
-from symla_lite.baselines import actor_critic, random_policy, reinforce, thompson, win_stay
+from symla_lite.baselines import actor_critic, random_policy, thompson, win_stay
 from symla_lite.checks import Count, Positive
-from symla_lite.controls import reward_held_at, without_reward
+from symla_lite.controls import reward_held_at
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, mountain_car
 from symla_lite.environments.environment import Environment
@@ -21,29 +20,27 @@ from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import standardised
-from symla_lite.evolution import Shaping
-from symla_lite.learner import Learner, Sizes
+from symla_lite.learner import Sizes
 from symla_lite.meta_training import Outer
 from symla_lite.studies import environments, tasks
+from symla_lite.studies.long_lifetimes import TUNED
 from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
     Scale,
     Study,
     Test,
     Training,
-    controls,
     references_on,
-    tested_on,
+    tested_with_controls,
 )
 from symla_lite.symla import symla
 
 ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
 """The generated worlds, each with the same share of the population."""
 
-ON_POLE = {
-    key: environments.WORLDS[key]
-    for key in ("cartpole", "cartpole_signed", "cartpole_standardised", "cartpole_nearer")
-}
+STEPS = 1000
+"""L, steps in a meta-test lifetime."""
+
 KINDS: dict[str, dict[str, Environment]] = {
     "bandits": {
         "bandit_2": independent_arms(2),
@@ -65,10 +62,12 @@ KINDS: dict[str, dict[str, Environment]] = {
     },
     "dense grid": {"grid": environments.GRID},
     "dense grid, hidden sign": {"grid_signed": environments.GRID_SIGNED},
-    "CartPole, free": {"cartpole": ON_POLE["cartpole"]},
-    "CartPole, hidden sign": {"cartpole_signed": ON_POLE["cartpole_signed"]},
-    "CartPole, standardised": {"cartpole_standardised": ON_POLE["cartpole_standardised"]},
-    "CartPole, nearer": {"cartpole_nearer": ON_POLE["cartpole_nearer"]},
+    "CartPole, free": {"cartpole": environments.WORLDS["cartpole"]},
+    "CartPole, hidden sign": {"cartpole_signed": environments.WORLDS["cartpole_signed"]},
+    "CartPole, standardised": {
+        "cartpole_standardised": environments.WORLDS["cartpole_standardised"]
+    },
+    "CartPole, nearer": {"cartpole_nearer": environments.WORLDS["cartpole_nearer"]},
     "Acrobot": {"acrobot": standardised(acrobot())},
     "MountainCar": {"mountain_car": standardised(mountain_car())},
     "Catch": {"catch": standardised(of_gymnax("Catch-bsuite", Sizes(50, 3)))},
@@ -79,18 +78,13 @@ WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x i
 """All that is meta-tested on."""
 SEEN_NOTHING = tuple(KINDS["bandits"])
 """Worlds that show nothing, in which the control without observation changes nothing."""
-TUNED = (actor_critic(), reinforce(horizon=20, tuned=True))
-"""Hand-made rules. Their constants are theta."""
-
-
-DIFFERENCES: Shaping = "differences"
 
 
 def on_members(pairs: Count, learning_rate: Positive, steps: Count, length: Count = 300) -> Outer:
     """The outer loop on all members, each with so many antithetic pairs, and one lifetime for each
     member of the population."""
     population = 2 * pairs * len(FAMILY)
-    return tasks.outer(population, learning_rate, steps, length, 1, shaping=DIFFERENCES)
+    return tasks.outer(population, learning_rate, steps, length, 1, shaping="differences")
 
 
 def of_members(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
@@ -102,7 +96,7 @@ def standard() -> Scale:
     """An hour and a half of one CPU core. Linear bandits come first, and for longer than elsewhere:
     most members need actions that depend on what is seen. Then come all members at once, at last
     in smaller steps."""
-    on_bandits = tasks.outer(128, 0.004, steps=8000, length=150, lifetimes=1, shaping=DIFFERENCES)
+    on_bandits = tasks.outer(128, 0.004, steps=8000, length=150, lifetimes=1, shaping="differences")
     one_input, four_inputs = tasks.bandits_first()
     four_inputs_longer = Training(
         "symla-linear_4b", symla(), four_inputs.environment, on_bandits, four_inputs.name
@@ -124,7 +118,7 @@ def standard() -> Scale:
         ),
         seeds=(0, 1, 2),
         test_lifetimes=100,
-        test_length=1000,
+        test_length=STEPS,
     )
 
 
@@ -135,7 +129,7 @@ def quick() -> Scale:
         trainings=(Training("actor-critic-family", actor_critic(), ALL_MEMBERS, small),),
         seeds=(0,),
         test_lifetimes=10,
-        test_length=1000,
+        test_length=STEPS,
     )
 
 
@@ -149,38 +143,24 @@ def paper() -> Scale:
     return dataclasses.replace(before, trainings=(*before.trainings[:3], last, *tuned))
 
 
-def with_and_without_reward(
-    learner: Learner, worlds: Mapping[str, Environment]
-) -> tuple[Test, ...]:
-    """A learner, tested with its reward and without (`KEY_without_reward`)."""
-    blind = {f"{key}_without_reward": where for key, where in worlds.items()}
-    return tested_on(learner, worlds) + tested_on(without_reward(learner), blind)
-
-
 def tests(training: Training) -> tuple[Test, ...]:
     """All worlds, with the reward and without; SymLA also with all other controls. On Acrobot a
     reward of zero says that the goal was reached, so that there the reward is also held at -1."""
     learner = training.learner
-    found = with_and_without_reward(learner, WORLDS)
     if learner.name != "symla":
-        return found
-    held = Test("acrobot_reward_held", reward_held_at(learner, -1.0), WORLDS["acrobot"])
+        return tested_with_controls(training, WORLDS, STEPS, ())
     unneeded = {f"{key}_without_observation" for key in SEEN_NOTHING}
-    return (
-        *found,
-        *(test for test in controls(learner, WORLDS, 1000) if test.name not in unneeded),
-        held,
-    )
+    found = tested_with_controls(training, WORLDS, STEPS, tuple(WORLDS))
+    held = Test("acrobot_reward_held", reward_held_at(learner, -1.0), WORLDS["acrobot"])
+    return (*(test for test in found if test.name not in unneeded), held)
 
-
-REFERENCES = {"random": random_policy(), "win_stay": win_stay()}
 
 ONE_RULE_STUDY = Study(
     name="one_rule",
     figure="Chapter 14",
     measure=lambda lifetime: lifetime.reward,
     tests=tests,
-    references=references_on(REFERENCES, WORLDS)
+    references=references_on({"random": random_policy(), "win_stay": win_stay()}, WORLDS)
     + references_on({"thompson": thompson()}, KINDS["bandits"]),
     scales={"quick": quick(), "standard": standard(), "paper": paper()},
 )

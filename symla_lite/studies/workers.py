@@ -51,9 +51,8 @@ class _Worker(multiprocessing.context.SpawnProcess):
         threads that do, one receives the status, and the other may be back before it is known."""
         super().join(timeout)
         patience = time.monotonic() + PATIENCE
-        while self.exitcode is None and connection.wait([self.sentinel], 0):
-            if time.monotonic() > patience:
-                break
+        ended = connection.wait([self.sentinel], 0)
+        while ended and self.exitcode is None and time.monotonic() < patience:
             time.sleep(0.001)
 
 

@@ -132,12 +132,16 @@ def standard() -> Scale:
 def night() -> Scale:
     """Some hours of one CPU core: the curriculum goes on from that of `standard`, with few members,
     one lifetime for each, and fitness shaped by the differences within pairs, which makes more of
-    every step in an environment."""
+    every step in an environment. Gradients that noisy let theta wander, and a lower learning rate
+    brings it to rest."""
     small = outer(64, 0.02, steps=8000, length=300, lifetimes=1, shaping="differences")
+    slower = dataclasses.replace(small, learning_rate=0.004, steps=1200)
+    grid_2 = ORIGINAL["hearts_2"]
     return Scale(
         trainings=(
             *(dataclasses.replace(step, tested=False) for step in bandits_first()),
-            Training("symla-hearts_2", symla(), ORIGINAL["hearts_2"], small, "symla-linear_4"),
+            Training("symla-hearts_2", symla(), grid_2, small, "symla-linear_4"),
+            Training("symla-hearts_2b", symla(), grid_2, slower, "symla-hearts_2"),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,
@@ -145,16 +149,29 @@ def night() -> Scale:
     )
 
 
-def next_night() -> Scale:
-    """Some hours more, after `night`: one theta is meta-trained on two grids at once."""
+def nights() -> Scale:
+    """Two hours more of one CPU core for each seed, after `night`: the 3×3 grid. Two seeds, which
+    is what there was time for; that of `gpu` is a third."""
     before = night()
-    both = outer(128, 0.02, steps=6000, length=300, lifetimes=1, shaping="differences")
+    fast = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
+    slower = dataclasses.replace(fast, learning_rate=0.01)
+    slowest = dataclasses.replace(fast, learning_rate=0.004, steps=3000)
+    grid_3 = ORIGINAL["hearts_3"]
+
+    def untested(*trainings: Training) -> tuple[Training, ...]:
+        return tuple(dataclasses.replace(training, tested=False) for training in trainings)
+
     return dataclasses.replace(
         before,
         trainings=(
-            *(dataclasses.replace(step, tested=False) for step in before.trainings),
-            Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_2"),
+            *untested(
+                *before.trainings[:-1],
+                Training("symla-hearts_3", symla(), grid_3, fast, "symla-hearts_2"),
+                Training("symla-hearts_3b", symla(), grid_3, slower, "symla-hearts_3"),
+            ),
+            Training("symla-hearts_3c", symla(), grid_3, slowest, "symla-hearts_3b"),
         ),
+        seeds=(0, 1),
     )
 
 
@@ -217,7 +234,7 @@ TASK_STUDY = Study(
         "standard": standard(),
         "paper": paper(),
         "night": night(),
-        "next_night": next_night(),
+        "nights": nights(),
         "gpu": gpu(),
     },
 )

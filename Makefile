@@ -21,6 +21,10 @@ NAME ?= bandits
 SCALE ?= quick
 COMMIT ?= HEAD~1
 
+# Containers often forbid Python to keep what it has parsed, and then each of hundreds of processes, among them the
+# tests' and a kernel for every chapter, parses JAX and all the rest anew: five seconds of a core each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: help book test matrix verify bench bench-before gpu gpu-check mutants test-browser test-colab pdf study coursework notebooks lint format lock address clean
 
@@ -117,11 +121,13 @@ $(CUDA_READY): $(VERSIONS) requirements.lock
 		echo $(PACKAGE_REGISTRY_HELP); exit 1; }
 	@touch $@
 
-# Otter, which grades the coursework, has an environment of its own and does not touch the book's.
+# Otter, which grades the coursework, has an environment of its own and does not touch the book's. Submissions run
+# where nothing can be kept, so what they import is compiled when it is installed.
 $(COURSEWORK_READY): $(READY) coursework/requirements.lock
 	@echo "Setting up $(COURSEWORK)/venv (about a minute the first time) ..."
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(COURSEWORK)/venv
-	@$(UV) pip sync --quiet --python $(COURSEWORK)/venv/bin/python --require-hashes coursework/requirements.lock || { \
+	@$(UV) pip sync --quiet --compile-bytecode --python $(COURSEWORK)/venv/bin/python \
+		--require-hashes coursework/requirements.lock || { \
 		echo $(PACKAGE_REGISTRY_HELP); exit 1; }
 	@$(UV) pip install --quiet --python $(COURSEWORK)/venv/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -40,7 +40,7 @@ test: $(READY)  ## run the tests (SLOW=1: also those that are left to CI)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/browser $(if $(SLOW),,-m "not slow") $(ARGS)
 
 test-browser: $(READY)  ## open every page of the built book in a Chromium without a network
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup tests/browser $(ARGS)
 
 test-colab: $(READY)  ## run each notebook as Colab would, from nothing (NOTEBOOKS="01_backprop ..." only those)
 	@$(BIN)/python book/_tools/colab.py $(NOTEBOOKS)

@@ -10,7 +10,7 @@ from symla_lite import machine
 # hand it little more than half as much. Results may differ in their last bits, and programs are a
 # little slower, which lifetimes of a moment do not feel. What chapters and runs compile is tested
 # by the book's own assertions and by `make verify`.
-QUICKLY = ["--xla_backend_optimization_level=1"]
+QUICKLY = ["--xla_backend_optimization_level=0"]
 if [int(part) for part in version("jaxlib").split(".")[:2]] < [0, 11]:
     QUICKLY.append("--xla_cpu_use_fusion_emitters=false")
 

@@ -8,6 +8,8 @@ sign that is drawn for every lifetime, so that to balance is right in half of th
 right in the others.
 """
 
+import dataclasses
+
 from symla_lite.baselines import actor_critic, random_policy, win_stay
 from symla_lite.checks import Count, Positive
 from symla_lite.controls import reward_held_at, without_reward
@@ -89,6 +91,24 @@ def standard() -> Scale:
     )
 
 
+def night() -> Scale:
+    """Half an hour of one CPU core for each seed: Acrobot goes on from `standard`, with one
+    lifetime for each member and fitness shaped by the differences within pairs, so that every step
+    in an environment helps more."""
+    before = next(x for x in standard().trainings if x.name == "symla-acrobot")
+    es = ES(population=128, sigma=0.05, shaping="differences")
+    longer = Outer(es, learning_rate=0.005, steps=8000, length=STEPS, lifetimes=1)
+    return Scale(
+        trainings=(
+            dataclasses.replace(before, tested=False),
+            dataclasses.replace(before, name="symla-acrobot_b", outer=longer, start=before.name),
+        ),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
 def paper() -> Scale:
     """The numbers of the paper's appendix, for a GPU; standardised fitness is ours."""
     loops = dict.fromkeys(ENVIRONMENTS, PAPER)
@@ -104,7 +124,7 @@ def tests(training: Training) -> tuple[Test, ...]:
     """The environment trained on, as it is and permuted, with reward and without; permuted, with
     the other controls, too. On Acrobot a reward of zero says that the goal was reached, so that
     there the reward is also held at -1."""
-    name = training.name.partition("-")[2]
+    name = next(x for x, environment in ENVIRONMENTS.items() if environment == training.environment)
     learner = training.learner
     held = {"acrobot": Test("permuted_reward_held", reward_held_at(learner, -1.0), PERMUTED[name])}
     return (
@@ -128,5 +148,5 @@ OBSERVATION_SPACE_STUDY = Study(
         *tested_on(win_stay(), ENVIRONMENTS, "win_stay/"),
         *tested_on(actor_critic(), ENVIRONMENTS, "actor_critic/"),
     ),
-    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+    scales={"quick": quick(), "standard": standard(), "paper": paper(), "night": night()},
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import functools
 import io
+import os
+import pickle
 import re
 from collections import Counter
 from pathlib import Path
@@ -160,11 +163,26 @@ def at_widths(page, script: str) -> dict:
 
 
 @pytest.fixture(scope="session")
-def visit(browser, book):
-    """`(page, scheme) -> Visit`; each page is opened once in light and once in dark."""
+def visit(browser, book, tmp_path_factory):
+    """`(page, scheme) -> Visit`; each page is opened once in light and once in dark, by one of the
+    workers, which leaves for the others what it saw.
+    """
+    of_all_workers = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        of_all_workers = of_all_workers.parent
 
     @functools.cache
     def see(name: Path, scheme: str) -> Visit:
+        seen = of_all_workers / f"{name.as_posix().replace('/', ' ')} {scheme}"
+        with seen.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            if not (kept := file.read()):
+                kept = pickle.dumps(look_at(name, scheme))
+                file.write(kept)
+        return pickle.loads(kept)
+
+    def look_at(name: Path, scheme: str) -> Visit:
         address = (book / name).as_uri()
         page, errors, failed, loaded = open_page(browser, address, color_scheme=scheme)
         seen = Visit(
@@ -201,7 +219,12 @@ def visit(browser, book):
     return see
 
 
-every_page = pytest.mark.parametrize("name", pages() or [None], ids=str)
+# One worker does all that is to be done with a page, so that it need not wait for another's visit.
+every_page = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.xdist_group(str(name))) for name in pages() or [None]],
+    ids=str,
+)
 in_both = pytest.mark.parametrize("scheme", SCHEMES)
 
 

@@ -24,7 +24,8 @@ from symla_lite import machine, stop, supported
 if sys.argv[:1] == ["-m"] and {"symla_lite", "symla_lite.verify"} & set(sys.orig_argv):
     stop.listen()  # the command line does, before what is imported below takes seconds
 supported.check()
-machine.keep_compiled()  # before JAX is imported
+machine.compile_quickly()  # before JAX is imported, as the next
+machine.keep_compiled()
 
 from symla_lite import checks  # noqa: E402
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import platform
 import sys
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,36 @@ def fingerprint() -> str:
     except OSError:
         pass  # not on Linux
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+QUICKLY = {
+    "--xla_backend_optimization_level": "1",
+    "--xla_cpu_use_fusion_emitters": "false",
+}
+"""XLA's flags that compile a program for the CPU in a third of the time, which runs as fast: LLVM's
+first level of optimisation instead of its third, after XLA's older way of writing loops."""
+
+
+def compile_quickly() -> None:
+    """Asks XLA to compile quickly for the CPU: most of what short runs take is its compiler's.
+
+    Measured on two cores of an EPYC, seconds of a core to compile an outer step and to run it: 8.6
+    and 1.55 become 3.0 and 1.60 (SymLA on hearts 3×3), 10.2 and 0.52 become 3.0 and 0.50
+    (CartPole), 8.8 and 0.041 become 2.2 and 0.041 (easy bandits). The first level alone makes steps
+    slower by a sixth to a quarter, so jaxlib from 0.11 on, which has lost the older way, is left as
+    it is. So is JAX with CUDA, which would compile a GPU's programs at that level, too.
+
+    Flags that `XLA_FLAGS` names already are not touched. Nothing is done where JAX has been
+    imported already.
+    """
+    jaxlib = tuple(int(part) for part in metadata.version("jaxlib").split(".")[:2])
+    cuda = any(util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
+    if "jax" in sys.modules or jaxlib >= (0, 11) or cuda:
+        return
+    chosen = os.environ.get("XLA_FLAGS", "").split()
+    named = {flag.partition("=")[0] for flag in chosen}
+    more = [f"{flag}={value}" for flag, value in QUICKLY.items() if flag not in named]
+    os.environ["XLA_FLAGS"] = " ".join([*chosen, *more])
 
 
 def keep_compiled() -> None:

@@ -51,6 +51,41 @@ def test_cores_that_are_granted_are_counted():
     ]
 
 
+@pytest.fixture
+def before_jax(monkeypatch):
+    """`(jaxlib's version, installed packages, XLA_FLAGS) -> XLA_FLAGS` after `compile_quickly`."""
+
+    def flags(version="0.10.1", installed=(), chosen=""):
+        monkeypatch.delitem(sys.modules, "jax", raising=False)
+        monkeypatch.setattr(machine.metadata, "version", {"jaxlib": version}.__getitem__)
+        monkeypatch.setattr(machine.util, "find_spec", lambda name: name in installed or None)
+        monkeypatch.setenv("XLA_FLAGS", chosen)
+        machine.compile_quickly()
+        return os.environ["XLA_FLAGS"].split()
+
+    return flags
+
+
+def test_xla_compiles_quickly_for_a_cpu_where_it_can(before_jax):
+    quickly = ["--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false"]
+    assert before_jax() == quickly
+    assert before_jax("0.7.2") == quickly
+    assert before_jax("0.11.2") == []
+    assert before_jax(installed=["jax_cuda12_plugin"]) == []
+    assert before_jax(chosen="--xla_cpu_use_fusion_emitters=true --other") == [
+        "--xla_cpu_use_fusion_emitters=true",
+        "--other",
+        "--xla_backend_optimization_level=1",
+    ]
+
+
+def test_xla_is_left_alone_where_jax_has_been_imported(before_jax, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", pytest)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    machine.compile_quickly()
+    assert os.environ["XLA_FLAGS"] == ""
+
+
 TRAINED = """
 import symla_lite, jax, hashlib
 asked = []

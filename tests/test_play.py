@@ -54,7 +54,7 @@ class World(gymnasium.Env):
 def test_it_is_gymnasiums_usual_loop_written_by_hand(name, rule):
     """One lifetime, with an agent that is called step by step, in an environment that was never
     put into a vector."""
-    agent, steps = Agent.load(rule), 60
+    agent, steps = Agent.load(rule), 40
     played = play(name, agent, steps, seed=SEED)
 
     environment = suited(name)

@@ -1,8 +1,8 @@
 """python -m benchmarks.before COMMIT: is an outer step still as fast as it was at that commit?
 
 Two processes, one with the package as it is and one with that of the commit, compile the outer
-steps of all worlds and then take turns, so that a slow moment of the machine hits both alike. Both
-are timed with the benchmark's own settings, which the commit has to have.
+steps of all worlds at the same time and then take turns, so that a slow moment of the machine hits
+both alike. Both are timed with the benchmark's own settings, which the commit has to have.
 """
 
 import argparse
@@ -21,8 +21,8 @@ WORKER = "--worker"
 
 
 def work() -> None:
-    """Compiles the outer step of every world, says which they are, and then times the one whose
-    name it reads, again and again."""
+    """Compiles the outer step of every world, says which they are and how long each took, and then
+    times the one whose name it reads, again and again."""
     from symla_lite import devices
 
     devices.one_for_each_core()  # before the next imports ask JAX for anything
@@ -34,7 +34,8 @@ def work() -> None:
 
     mesh = devices.mesh(jax.devices()) if len(jax.devices()) > 1 else None
     programs = {name: ready(ours(setting, mesh=mesh)) for name, setting in SETTINGS.items()}
-    print("\t".join(programs), flush=True)
+    took = (f"{name}={program.compile_seconds}" for name, program in programs.items())
+    print("\t".join(took), flush=True)
     for line in sys.stdin:
         program = programs[line.strip()]
         program.time_once()
@@ -61,7 +62,7 @@ class Timed:
         self.process = subprocess.Popen(
             [sys.executable, __file__, WORKER],
             cwd=tree,
-            env=os.environ | {"PYTHONPATH": str(tree)},
+            env=os.environ | {"PYTHONPATH": str(tree), "JAX_ENABLE_COMPILATION_CACHE": "false"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,6 +74,11 @@ class Timed:
         if not line:
             raise RuntimeError("A process that times ended: its message is above.")
         return line.strip()
+
+    def compiled(self) -> dict[str, float]:
+        """Seconds that each world's outer step took to compile."""
+        pairs = (pair.rsplit("=", 1) for pair in self.answer().split("\t"))
+        return {name: float(seconds) for name, seconds in pairs}
 
     def seconds(self, name: str) -> float:
         """How long one outer step of a world takes."""
@@ -94,14 +100,20 @@ def main() -> None:
     with checked_out(given.commit) as tree:
         before, after = Timed(tree), Timed(ROOT)
         try:
-            worlds = before.answer().split("\t")
-            shared = [name for name in after.answer().split("\t") if name in worlds]
-            print(f"{'world':18}{'before, s':>12}{'now, s':>12}   before / now")
-            for name in shared:
+            compiled, compiled_now = before.compiled(), after.compiled()
+            print(
+                f"{'world':18}{'before, s':>12}{'now, s':>12}   before / now"
+                f"{'to compile: before, s':>26}{'now, s':>10}"
+            )
+            for name in (name for name in compiled_now if name in compiled):
                 times = [(before.seconds(name), after.seconds(name)) for _ in range(given.turns)]
                 old, new = (statistics.median(each) for each in zip(*times, strict=True))
                 ratio = statistics.median(then / now for then, now in times)
-                print(f"{name:18}{old:12.4f}{new:12.4f}   {ratio:.3f}", flush=True)
+                print(
+                    f"{name:18}{old:12.4f}{new:12.4f}   {ratio:12.3f}"
+                    f"{compiled[name]:26.1f}{compiled_now[name]:10.1f}",
+                    flush=True,
+                )
         finally:
             for timed in (before, after):
                 timed.process.kill()

@@ -53,20 +53,21 @@ first level of optimisation instead of its third, after XLA's older way of writi
 
 
 def compile_quickly() -> None:
-    """Asks XLA to compile quickly for the CPU: most of what short runs take is its compiler's.
+    """In a clone of the repository, asks XLA to compile quickly for the CPU: most of what short
+    runs take is its compiler's. Elsewhere it would speak for programs that are not this package's,
+    such as TensorFlow's, whose XLA may not know these flags and then ends the process.
 
-    Measured on two cores of an EPYC, seconds of a core to compile an outer step and to run it: 8.6
-    and 1.55 become 3.0 and 1.60 (SymLA on hearts 3×3), 10.2 and 0.52 become 3.0 and 0.50
-    (CartPole), 8.8 and 0.041 become 2.2 and 0.041 (easy bandits). The first level alone makes steps
-    slower by a sixth to a quarter, so jaxlib from 0.11 on, which has lost the older way, is left as
-    it is. So is JAX with CUDA, which would compile a GPU's programs at that level, too.
+    Measured on two cores of an EPYC by `make bench-before`: outer steps compile in 2.0 to 4.1 s, not
+    in 4.4 to 10.0, and run 0.94 to 1.06 times as fast. The first level alone makes them slower by a
+    sixth to a quarter, so jaxlib from 0.11 on, which has lost the older way, is left as it is. So
+    is JAX with CUDA, which would compile a GPU's programs at that level, too.
 
     Flags that `XLA_FLAGS` names already are not touched. Nothing is done where JAX has been
     imported already.
     """
     jaxlib = tuple(int(part) for part in metadata.version("jaxlib").split(".")[:2])
     cuda = any(util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
-    if "jax" in sys.modules or jaxlib >= (0, 11) or cuda:
+    if "jax" in sys.modules or not is_clone() or jaxlib >= (0, 11) or cuda:
         return
     chosen = os.environ.get("XLA_FLAGS", "").split()
     named = {flag.partition("=")[0] for flag in chosen}

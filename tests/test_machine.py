@@ -79,11 +79,16 @@ def test_xla_compiles_quickly_for_a_cpu_where_it_can(before_jax):
     ]
 
 
-def test_xla_is_left_alone_where_jax_has_been_imported(before_jax, monkeypatch):
+def test_xla_is_left_alone_where_jax_has_been_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", pytest)
     monkeypatch.setenv("XLA_FLAGS", "")
     machine.compile_quickly()
     assert os.environ["XLA_FLAGS"] == ""
+
+
+def test_xla_is_left_alone_outside_a_clone(before_jax, monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    assert before_jax() == []
 
 
 TRAINED = """

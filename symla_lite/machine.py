@@ -57,10 +57,10 @@ def compile_quickly() -> None:
     runs take is its compiler's. Elsewhere it would speak for programs that are not this package's,
     such as TensorFlow's, whose XLA may not know these flags and then ends the process.
 
-    Measured on two cores of an EPYC by `make bench-before`: outer steps compile in 2.0 to 4.1 s, not
-    in 4.4 to 10.0, and run 0.94 to 1.06 times as fast. The first level alone makes them slower by a
-    sixth to a quarter, so jaxlib from 0.11 on, which has lost the older way, is left as it is. So
-    is JAX with CUDA, which would compile a GPU's programs at that level, too.
+    Measured on two cores of an EPYC by `make bench-before`: outer steps compile in 2.0 to 4.1 s
+    instead of 4.4 to 10.0, and run 0.94 to 1.06 times as fast. The first level alone makes them
+    slower by a sixth to a quarter, so jaxlib from 0.11 on, which has lost the older way, is left as
+    it is. So is JAX with CUDA, which would compile a GPU's programs at that level, too.
 
     Flags that `XLA_FLAGS` names already are not touched. Nothing is done where JAX has been
     imported already.

@@ -23,7 +23,7 @@ from symla_lite import machine
 TESTS = {
     "symla": ["test_symla.py"],
     "vsml": ["test_vsml.py"],
-    "evolution": ["test_evolution.py"],
+    "evolution": ["test_evolution.py", "test_not_finite.py"],
     "symmetry": ["test_symmetry.py"],
     "lifetime": ["test_lifetime.py"],
 }

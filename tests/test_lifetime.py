@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from symla_lite import checks
 from symla_lite.baselines import random_policy
 from symla_lite.environments.bandits import BANDITS
 from symla_lite.environments.environment import Environment, Transition
@@ -246,3 +247,18 @@ def test_a_round_of_no_steps_is_refused():
         ValueError, match=r"unroll=0 does not suit live\(\): give a whole number, at least 1"
     ):
         live(spy(), counting(), 5, {}, jax.random.key(0), unroll=0)
+
+
+def test_a_lifetime_for_which_there_is_no_memory_is_refused_before_anything_is_drawn(monkeypatch):
+    """40 bytes a step for keys and noise, and those of an episode's beginning: a state of two
+    numbers and an observation of three, which are 20."""
+
+    def lived(length):
+        return jax.eval_shape(
+            lambda key: live(random_policy(), counting(), length, {}, key), jax.random.key(0)
+        )
+
+    monkeypatch.setattr(checks, "memory", lambda: 60 * 1000)
+    assert lived(1000).reward.shape == (1000,)
+    with pytest.raises(ValueError, match="length=1001 would take .* GiB, and the memory has"):
+        lived(1001)

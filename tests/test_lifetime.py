@@ -262,3 +262,21 @@ def test_a_lifetime_for_which_there_is_no_memory_is_refused_before_anything_is_d
     assert lived(1000).reward.shape == (1000,)
     with pytest.raises(ValueError, match="length=1001 would take .* GiB, and the memory has"):
         lived(1001)
+
+
+def test_what_an_environment_draws_is_independent_of_the_action():
+    """An environment that draws as the action is drawn: from one key both would always agree."""
+
+    def drawn(key):
+        return jnp.argmax(jax.random.gumbel(key, (ACTIONS,)))
+
+    def reset(key, task):
+        return jnp.zeros(()), jnp.zeros(1)
+
+    def step(key, task, state, action):
+        agrees = jnp.float32(drawn(key) == action)
+        return Transition(state, jnp.zeros(1), agrees, jnp.zeros(()))
+
+    guessing = Environment("guessing", {}, Sizes(1, ACTIONS), lambda key: (), reset, step)
+    agreed = live(random_policy(), guessing, 2000, {}, jax.random.key(0)).reward.sum()
+    assert stats.binomtest(int(agreed), 2000, 1 / ACTIONS).pvalue > 1e-3

@@ -103,6 +103,11 @@ def bandits_first(
     )
 
 
+def untested(*trainings: Training) -> tuple[Training, ...]:
+    """The same, as steps that only lead to the next one."""
+    return tuple(dataclasses.replace(training, tested=False) for training in trainings)
+
+
 def standard() -> Scale:
     """Under an hour on two CPU cores."""
     two_by_two = outer(256, learning_rate=0.02, steps=100, length=300, lifetimes=4)
@@ -139,7 +144,7 @@ def night() -> Scale:
     grid_2 = ORIGINAL["hearts_2"]
     return Scale(
         trainings=(
-            *(dataclasses.replace(step, tested=False) for step in bandits_first()),
+            *untested(*bandits_first()),
             Training("symla-hearts_2", symla(), grid_2, small, "symla-linear_4"),
             Training("symla-hearts_2b", symla(), grid_2, slower, "symla-hearts_2"),
         ),
@@ -157,9 +162,6 @@ def nights() -> Scale:
     slower = dataclasses.replace(fast, learning_rate=0.01)
     slowest = dataclasses.replace(fast, learning_rate=0.004, steps=3000)
     grid_3 = ORIGINAL["hearts_3"]
-
-    def untested(*trainings: Training) -> tuple[Training, ...]:
-        return tuple(dataclasses.replace(training, tested=False) for training in trainings)
 
     return dataclasses.replace(
         before,

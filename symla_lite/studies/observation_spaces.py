@@ -92,16 +92,28 @@ def standard() -> Scale:
 
 
 def night() -> Scale:
-    """Half an hour of one CPU core for each seed: Acrobot goes on from `standard`, with one
-    lifetime for each member and fitness shaped by the differences within pairs, so that every step
-    in an environment helps more."""
-    before = next(x for x in standard().trainings if x.name == "symla-acrobot")
+    """Twenty minutes of one CPU core for each seed: Acrobot from the theta that has learned
+    CartPole, which already identifies its inputs. One lifetime for each member and fitness shaped
+    by the differences within pairs make more of every step in an environment. From Acrobot's own
+    theta of `standard` the same way leads hardly on."""
+    before = next(x for x in standard().trainings if x.name == "symla-cartpole")
     es = ES(population=128, sigma=0.05, shaping="differences")
-    longer = Outer(es, learning_rate=0.005, steps=8000, length=STEPS, lifetimes=1)
+    first = Outer(es, learning_rate=0.01, steps=4000, length=STEPS, lifetimes=1)
+    slower = dataclasses.replace(first, learning_rate=0.003, steps=3000)
+    by_cartpole = Training(
+        "symla-cartpole-acrobot", symla(), ENVIRONMENTS["acrobot"], first, before.name, tested=False
+    )
     return Scale(
         trainings=(
             dataclasses.replace(before, tested=False),
-            dataclasses.replace(before, name="symla-acrobot_b", outer=longer, start=before.name),
+            by_cartpole,
+            dataclasses.replace(
+                by_cartpole,
+                name="symla-cartpole-acrobot_b",
+                outer=slower,
+                start=by_cartpole.name,
+                tested=True,
+            ),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,

@@ -278,6 +278,20 @@ def test_a_plain_projection_is_glorot_normal_and_linear():
     assert environment.sizes == Sizes(16, 3)
 
 
+def test_a_projection_with_a_seed_is_the_same_in_all_lifetimes():
+    keys = jax.random.split(KEY, 20)
+    one, same, other = (
+        jax.vmap(projected(dense_grid(3), seed=seed).draw_task)(keys) for seed in (7, 7, 8)
+    )
+    for leaf in jax.tree.leaves(one.change):
+        np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[0], leaf.shape))
+    np.testing.assert_array_equal(one.change.weights, same.change.weights)
+    assert not np.any(np.isclose(one.change.weights, other.change.weights))
+    drawn = jax.vmap(projected(dense_grid(3)).draw_task)(keys)
+    for leaf, as_before in zip(*map(jax.tree.leaves, (one.task, drawn.task)), strict=True):
+        np.testing.assert_array_equal(leaf, as_before)
+
+
 def test_what_never_changes_is_projected_to_zero():
     environment = projected(independent_arms(2))
     _, o = environment.reset(KEY, environment.draw_task(KEY))
@@ -321,6 +335,9 @@ def test_names_and_records_tell_what_was_done_in_which_order():
     assert environment.options["of"]["of"] == {"name": "hearts-2", "side": 2, "episode": None}
     assert permuted(hearts(2), actions=False).name == "hearts-2-observations-permuted"
     assert projected(hearts(2), unit_variance=False).name == "hearts-2-projected-16-glorot"
+    plain, fixed = projected(hearts(2)), projected(hearts(2), seed=4)
+    assert fixed.name == "hearts-2-projected-16-fixed-4" and fixed.options["seed"] == 4
+    assert "seed" not in plain.options, "records from before it are those of the same environment"
     for name, environment in environments.ENVIRONMENTS.items():
         assert name in environments.BANDITS or environment.name == name
 

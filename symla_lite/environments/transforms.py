@@ -238,7 +238,12 @@ def standardised(environment: Environment) -> Environment:
     return transformed(environment, "standardised", {}, see=see)
 
 
-def projected(environment: Environment, to: Count = 16, unit_variance: bool = True) -> Environment:
+def projected(
+    environment: Environment,
+    to: Count = 16,
+    unit_variance: bool = True,
+    seed: Seed | None = None,
+) -> Environment:
     """A random linear map of the observation in every lifetime (the paper's Figure 7 and appendix:
     "Glorot normal, mapping those to a 16-dimensional vector").
 
@@ -255,6 +260,8 @@ def projected(environment: Environment, to: Count = 16, unit_variance: bool = Tr
         to: length of the observation that comes out.
         unit_variance: whether outputs are brought to mean 0 and variance 1; if not, they are the
             paper's.
+        seed: of one map that all lifetimes share, so that a learner can store in theta what its
+            inputs mean; None draws a map in every lifetime.
 
     Raises:
         ValueError: nothing would come out.
@@ -262,6 +269,7 @@ def projected(environment: Environment, to: Count = 16, unit_variance: bool = Tr
     A, B = environment.sizes
 
     def draw(key):
+        key = key if seed is None else jax.random.key(seed)
         weights = jnp.sqrt(2 / (A + to)) * jax.random.normal(key, (to, A))
         if not unit_variance:
             return Projection(weights, jnp.zeros(to))
@@ -272,8 +280,11 @@ def projected(environment: Environment, to: Count = 16, unit_variance: bool = Tr
 
     return transformed(
         environment,
-        suffix=f"projected-{to}" if unit_variance else f"projected-{to}-glorot",
-        options={"to": to, "unit_variance": unit_variance},
+        suffix=f"projected-{to}"
+        + "-glorot" * (not unit_variance)
+        + ("" if seed is None else f"-fixed-{seed}"),
+        options={"to": to, "unit_variance": unit_variance}
+        | ({} if seed is None else {"seed": seed}),
         draw=draw,
         see=lambda change, o: change.weights @ o + change.offset,
         sizes=Sizes(observation=to, action=B),

@@ -8,6 +8,10 @@ without a look at the reward: so each test is made with reward and without. A th
 linear bandits, where nothing but the reward helps, is compared to one that was drawn; and there are
 worlds in which the reward is needed: CartPoles whose reward has a hidden sign or a hidden target.
 
+A MetaRNN learns nothing on the grid under a new projection in every lifetime, so that its failure
+elsewhere says nothing. Under one projection that all lifetimes share it learns the grid, and then
+it can be asked what that is worth on CartPole.
+
 CartPole's reward differs from the grid's in two ways. It is never negative, and a push shows in it
 only later. So there is a grid whose reward has a hidden zero, to learn in, and two more CartPoles:
 one is paid around zero, the other at once, as the grid pays.
@@ -29,6 +33,7 @@ from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
     Scale,
     Study,
+    Test,
     Training,
     tested_on,
     tested_with_controls,
@@ -59,7 +64,15 @@ WORLDS: dict[str, Environment] = {
     "cartpole_nearer": reward_sign(projected(cartpole("nearer", free=True))),
 }
 """All that is meta-tested on."""
-CONTROLLED = ("grid", "grid_signed", "cartpole", "cartpole_signed", "cartpole_nearer")
+FIXED: dict[str, Environment] = {
+    "grid_fixed": projected(dense_grid(3), seed=0),
+    "cartpole_4_fixed": projected(spare_actions(CARTPOLE, to=GRID.sizes.action), seed=0),
+}
+"""Worlds whose projection is the same in all lifetimes."""
+CONTROLLED = (
+    *("grid", "grid_signed", "cartpole", "cartpole_signed", "cartpole_nearer"),
+    "grid_fixed",
+)
 """Those on which learning is claimed, and all controls are needed."""
 
 
@@ -106,6 +119,18 @@ def gpu() -> Scale:
     )
 
 
+def fixed() -> Scale:
+    """Minutes of one CPU core for each seed: the MetaRNN on a grid whose projection never changes,
+    so that theta can store what each input means."""
+    small = outer(128, 0.01, steps=4000, length=300, lifetimes=1, shaping="differences")
+    return Scale(
+        trainings=(Training("metarnn-grid_fixed", metarnn(hidden=32), FIXED["grid_fixed"], small),),
+        seeds=(0, 1, 2),
+        test_lifetimes=200,
+        test_length=STEPS,
+    )
+
+
 def paper() -> Scale:
     """The numbers of the paper's appendix, for a GPU; standardised fitness and a projection to unit
     variance are ours. The paper does not say how large its grid is; this one has side 5."""
@@ -121,15 +146,29 @@ def paper() -> Scale:
     )
 
 
+def tests(training: Training) -> tuple[Test, ...]:
+    """All worlds that the learner fits, and those with a fixed projection where it was
+    meta-trained on one of them."""
+    at_home = training.environment in FIXED.values()
+    worlds = WORLDS | FIXED if at_home else WORLDS
+    return tested_with_controls(training, worlds, STEPS, CONTROLLED)
+
+
 ENVIRONMENT_STUDY = Study(
     name="environments",
     figure="Figure 7",
     measure=lambda lifetime: lifetime.reward,
-    tests=lambda training: tested_with_controls(training, WORLDS, STEPS, CONTROLLED),
+    tests=tests,
     references=(
         *tested_on(random_policy(), WORLDS, "random/"),
         *tested_on(win_stay(), WORLDS, "win_stay/"),
         *tested_on(actor_critic(), WORLDS, "actor_critic/"),
     ),
-    scales={"quick": quick(), "standard": standard(), "paper": paper(), "gpu": gpu()},
+    scales={
+        "quick": quick(),
+        "standard": standard(),
+        "paper": paper(),
+        "gpu": gpu(),
+        "fixed": fixed(),
+    },
 )

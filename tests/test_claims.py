@@ -212,14 +212,27 @@ def test_a_rise_that_needs_no_reward_is_found_out():
             return np.full(10, 0.6)
         return np.linspace(0.6, 0.8, 10)
 
-    learns, goes_on, metarnn, *ours = verdicts("environments", blind)
+    learns, goes_on, metarnn, at_home, *ours = verdicts("environments", blind)
     assert (learns, goes_on) == ("partly", "partly")
     assert metarnn == "not reproduced", "it goes on to CartPole as well"
+    assert at_home == "not tested", "it does as well without its observation"
     assert ours == ["partly", "not reproduced", "not reproduced"]
 
 
 def test_a_metarnn_that_learned_nothing_says_nothing_about_generalisation():
     assert verdicts("environments", lambda training, test: np.full(10, 0.5))[2] == "not tested"
+
+
+@pytest.mark.parametrize(
+    ("away", "word"), [(0.5, "reproduced"), (0.7, "not reproduced")], ids=["at random", "above it"]
+)
+def test_a_metarnn_that_learned_its_grid_is_asked_what_it_earns_on_cartpole(away, word):
+    def learned(training, test):
+        if training != claims.AT_HOME or test == "grid_fixed_without_observation":
+            return np.full(10, 0.5)
+        return np.full(10, 0.9 if test.startswith("grid_fixed") else away)
+
+    assert verdicts("environments", learned)[3] == word
 
 
 def test_a_reflex_in_the_place_of_theta_reproduces_no_claim_of_learning():

@@ -145,17 +145,13 @@ def largest_of(study):
     return gpu_check.largest(studies.named(study))
 
 
-ON_A_GPU, *ELSEWHERE = gpu_check.FORMS
-
-
 @pytest.mark.parametrize(
     ("study", "form"),
     [
-        pytest.param(study, form, marks=pytest.mark.slow if study != "bandits" else ())
-        for form in ELSEWHERE
+        pytest.param(study, form, marks=() if study == "bandits" else pytest.mark.slow)
+        for form in gpu_check.FORMS
         for study in studies.STUDIES
-    ]
-    + [(study, ON_A_GPU) for study in studies.STUDIES],
+    ],
 )
 def test_every_studys_outer_step_at_the_papers_size_is_lowered_for_cuda(study, form):
     text = gpu_check.lowered(largest_of(study), form).as_text()

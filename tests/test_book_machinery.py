@@ -322,6 +322,7 @@ def build(copy, monkeypatch):
     return build
 
 
+@pytest.mark.slow
 def test_chapters_run_side_by_side_and_once(build):
     """Each waits for the other; one after the other, the first would wait in vain."""
     chapters = {"a": MEET.format(me="a.ran", other="b.ran")}
@@ -332,6 +333,7 @@ def test_chapters_run_side_by_side_and_once(build):
     assert "42 a.ran" in pages["a"] and "42 b.ran" in pages["b"]
 
 
+@pytest.mark.slow
 def test_a_chapter_that_fails_is_reported_as_ever(build):
     pages, said = build({"a": "print(6 * 7)", "b": "1 / 0"})
     assert "42" in pages["a"]

@@ -62,6 +62,7 @@ def test_training_leaves_a_checkpoint_and_goes_on_from_it(run, tmp_path):
     assert status == 0 and again == out
 
 
+@pytest.mark.slow
 def test_help_and_errors_reach_the_shell(tmp_path):
     command = [sys.executable, "-m", "symla_lite"]
     shown = subprocess.run([*command, "study", "--help"], capture_output=True, text=True)

@@ -643,6 +643,7 @@ def test_what_is_no_data_does_not_travel(answers):
         one.stand_in("f")()
 
 
+@pytest.mark.slow
 def test_an_endless_answer_costs_its_own_points_only(answers):
     one = answers("def f():\n    while True:\n        pass\n\n\ndef g():\n    return 1", seconds=8)
     with pytest.raises(apart.AnswerError, match="No answer within 8 seconds"):
@@ -650,6 +651,7 @@ def test_an_endless_answer_costs_its_own_points_only(answers):
     assert one.stand_in("g")() == 1
 
 
+@pytest.mark.slow
 def test_one_slow_statement_is_left_out_and_what_stands_around_it_counts(answers):
     one = answers(
         "def f():\n    return 1",
@@ -660,6 +662,7 @@ def test_one_slow_statement_is_left_out_and_what_stands_around_it_counts(answers
     assert "cell 2, line 3, takes more than 6 seconds" in one.slow[0]
 
 
+@pytest.mark.slow
 def test_loops_everywhere_cost_at_most_twice_the_limit(answers):
     began = time.monotonic()
     one = answers(

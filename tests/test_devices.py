@@ -98,6 +98,7 @@ def eight(tmp_path_factory):
     return folder, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [8, 5])  # 16 pairs are two for each, or four and a rest
 def test_many_devices_find_what_one_finds(number, alone, eight):
     assert_same(eight[0] / f"{number}.npz", alone)
@@ -122,6 +123,7 @@ def test_two_processes_find_what_one_finds(alone, tmp_path):
     assert "× 4" in recorded.about("symla-easy")[0]["device"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(alone, eight):
     assert_same(eight[0] / "resumed.npz", alone)
 
@@ -164,6 +166,7 @@ def sent_in_one_step(hidden, pairs):
     return theta.size, devices.exchanged(compiled)
 
 
+@pytest.mark.slow
 def test_what_crosses_is_fitness_whatever_the_size_of_theta(eight):
     (small, sent), (large, as_many), (_, more) = (
         map(int, line.split()) for line in eight[1].splitlines()
@@ -174,6 +177,7 @@ def test_what_crosses_is_fitness_whatever_the_size_of_theta(eight):
     assert more == 2 * sent
 
 
+@pytest.mark.slow
 def test_reading_the_package_asks_nothing_of_a_device():
     """Else a process could not join others any more."""
     join = f"from symla_lite import __main__, devices; devices.join('{free_address()}', 1, 0)"

@@ -33,6 +33,7 @@ def run(code, folder=None, pinned=False, **environment):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @PINNED
 def test_with_one_core_granted_one_job_runs_on_one_device():
     code = (
@@ -141,6 +142,7 @@ def test_programs_for_other_cores_or_another_processor_are_kept_apart(monkeypatc
 WHERE = "import symla_lite, os; print(os.environ.get('JAX_COMPILATION_CACHE_DIR'))"
 
 
+@pytest.mark.slow
 def test_another_folder_that_was_chosen_is_left(clone):
     assert run(WHERE, clone, JAX_COMPILATION_CACHE_DIR="/elsewhere") == ["/elsewhere"]
     (folder,) = run(WHERE, clone)

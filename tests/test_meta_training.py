@@ -479,6 +479,7 @@ def test_a_checkpoint_of_before_nan_was_counted_goes_on(finished, tmp_path):
     assert_equal((trained.theta, trained.curve), (whole.theta, whole.curve))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_one_precision_does_not_go_on_in_another(finished, tmp_path):
     """And a start of one precision does."""
     path = tmp_path / "run.checkpoint"

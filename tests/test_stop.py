@@ -108,6 +108,7 @@ def test_in_another_thread_nothing_is_changed():
     assert seen == [before]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_does_not_come_to_an_end_is_ended(number):
     """One in which the exception is lost, for a minute."""
@@ -146,6 +147,7 @@ def end_self(status):
     os._exit(status) if status >= 0 else os.kill(os.getpid(), -status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "how"), [(3, "ended with status 3"), (-9, "was ended by signal 9")]
 )

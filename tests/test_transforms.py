@@ -281,13 +281,14 @@ def test_a_plain_projection_is_glorot_normal_and_linear():
 def test_a_projection_with_a_seed_is_the_same_in_all_lifetimes():
     keys = jax.random.split(KEY, 20)
     one, same, other = (
-        jax.vmap(projected(dense_grid(3), seed=seed).draw_task)(keys) for seed in (7, 7, 8)
+        jax.vmap(projected(dense_grid(3), unit_variance=False, seed=seed).draw_task)(keys)
+        for seed in (7, 7, 8)
     )
     for leaf in jax.tree.leaves(one.change):
         np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[0], leaf.shape))
     np.testing.assert_array_equal(one.change.weights, same.change.weights)
     assert not np.any(np.isclose(one.change.weights, other.change.weights))
-    drawn = jax.vmap(projected(dense_grid(3)).draw_task)(keys)
+    drawn = jax.vmap(projected(dense_grid(3), unit_variance=False).draw_task)(keys)
     for leaf, as_before in zip(*map(jax.tree.leaves, (one.task, drawn.task)), strict=True):
         np.testing.assert_array_equal(leaf, as_before)
 

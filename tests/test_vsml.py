@@ -318,6 +318,7 @@ def test_digits_come_with_scikit_learn():
     assert np.abs(x.mean(0)).max() < 1e-4 and abs(x.var(0).mean() - 1) < 1e-4
 
 
+@pytest.mark.slow
 def test_evolution_meta_trains_vsml_with_nothing_changed():
     outer = Outer(ES(population=64, sigma=0.1), 0.05, steps=60, length=20, lifetimes=2)
     curve = meta_train(vsml.vsml(4, 3), SMALL, outer, seed=0, progress=False).curve

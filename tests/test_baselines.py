@@ -161,6 +161,7 @@ def test_thompson_draws_anew_at_every_step():
     assert drawn == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_thompson_does_better_than_chance_and_worse_than_the_optimum():
     for name in ["easy", "independent"]:
         lost = regrets(LEARNERS["thompson"], BANDITS[name], 200)[:, -1].mean()

@@ -30,24 +30,31 @@ CHAPTERS = notebooks.chapters(ROOT)
 URL = "https://github.com/owner/repo"
 
 
-@pytest.fixture
-def copy(tmp_path):
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
     """A copy of what the tools read and write, with one line of package code and of data."""
+    folder = tmp_path_factory.mktemp("copied")
     for name in ("_config.yml", "CITATION.cff", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "README.md").write_text("# Title\n\n<!-- address -->\n<!-- /address -->\n\nText.\n")
-    (tmp_path / "book").mkdir()
+        shutil.copy(ROOT / name, folder)
+    (folder / "README.md").write_text("# Title\n\n<!-- address -->\n<!-- /address -->\n\nText.\n")
+    (folder / "book").mkdir()
     for path in [
         *CHAPTERS,
         *(chapter.with_suffix(".ipynb") for chapter in CHAPTERS),
         ROOT / "book" / "references.bib",
     ]:
-        shutil.copy(path, tmp_path / "book")
+        shutil.copy(path, folder / "book")
     for name in ("symla_lite/code.py", "data/result.json"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text("1\n")
-    address.rewrite(tmp_path, "none")
-    return tmp_path
+        (folder / name).parent.mkdir()
+        (folder / name).write_text("1\n")
+    address.rewrite(folder, "none")
+    return folder
+
+
+@pytest.fixture
+def copy(copied, tmp_path):
+    """The same, for a test to change."""
+    return shutil.copytree(copied, tmp_path, dirs_exist_ok=True)
 
 
 def contents(folder):

@@ -150,7 +150,7 @@ SEEDS = {**dict.fromkeys(QUICK, 200), "04_symla": 20}
 @pytest.mark.parametrize(
     "name, seeds",
     [
-        *((name, seeds // 5) for name, seeds in SEEDS.items()),
+        *((name, seeds // 10) for name, seeds in SEEDS.items()),
         *(pytest.param(name, seeds, marks=pytest.mark.slow) for name, seeds in SEEDS.items()),
     ],
 )

@@ -665,6 +665,7 @@ def commands():
     yield ["train", "run", "--distributed", "here:1", "2", "x"]
 
 
+@pytest.mark.slow
 def test_wrong_command_lines_end_with_status_2_and_a_sentence(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     bad, lines = [], list(commands())
@@ -690,6 +691,7 @@ def test_wrong_command_lines_end_with_status_2_and_a_sentence(capsys, monkeypatc
     assert not bad, "\n".join(bad)
 
 
+@pytest.mark.slow
 def test_the_shell_sees_the_status_too(tmp_path):
     found = subprocess.run(
         [sys.executable, "-m", "symla_lite", "train", "run", "--seed", "-1"],

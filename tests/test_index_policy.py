@@ -61,6 +61,7 @@ def test_its_regret_is_that_of_a_plain_simulation():
     assert abs(ours.mean() - plain.mean()) < 4 * error
 
 
+@pytest.mark.slow
 def test_at_this_horizon_it_is_much_better_than_thompson_sampling():
     assert lost(index_policy(100), 8, 400).mean() < 0.75 * lost(thompson(), 8, 400).mean()
 

@@ -19,6 +19,8 @@ from symla_lite.studies import results
 from symla_lite.studies.systems import OF_POLE
 
 BOOK = Path(__file__).parents[1] / "book"
+SLOW = pytest.mark.slow
+"""Of a page that one case shows to be refused, the other cases."""
 
 
 def cells(page, section=None):
@@ -175,10 +177,10 @@ def test_chapter_12_is_not_built_from_records_that_make_its_text_false(
     ("world", "training", "test"),
     [
         ("cartpole", "maml-cartpole", "permuted"),
-        ("cartpole", "symla-cartpole", "original_without_reward"),
+        pytest.param("cartpole", "symla-cartpole", "original_without_reward", marks=SLOW),
         ("hearts", "symla-hearts_2", "swapped"),
-        ("hearts", "metarnn-hearts_2", "swapped"),
-        ("hearts", "lpg-hearts_2", "original_without_reward"),
+        pytest.param("hearts", "metarnn-hearts_2", "swapped", marks=SLOW),
+        pytest.param("hearts", "lpg-hearts_2", "original_without_reward", marks=SLOW),
     ],
 )
 def test_chapter_12_is_not_built_where_what_is_observed_makes_its_text_false(
@@ -232,10 +234,10 @@ def test_the_page_on_your_environment_is_not_built_from_records_that_make_its_te
     ("study", "training", "test", "more"),
     [
         ("bandits", "sum", "12", -1),
-        ("bandits", "pairs", "2", -1),
-        ("bandits", "four_ticks", "12", 2),
+        pytest.param("bandits", "pairs", "2", -1, marks=SLOW),
+        pytest.param("bandits", "four_ticks", "12", 2, marks=SLOW),
         ("cartpole", "sum", "original", 2),
-        ("cartpole", "no_end_flag", "permuted", -2),
+        pytest.param("cartpole", "no_end_flag", "permuted", -2, marks=SLOW),
     ],
 )
 def test_chapter_13_is_not_built_from_records_that_make_its_text_false(

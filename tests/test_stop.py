@@ -189,6 +189,7 @@ def wait_and_save(path):
         Path(path).write_text("saved")
 
 
+@pytest.mark.slow
 def test_processes_are_ended_and_may_save_when_one_of_them_fails(tmp_path):
     path = tmp_path / "state"
     with pytest.raises(ZeroDivisionError):

@@ -161,6 +161,7 @@ def test_moments_of_rewards_count_no_step_that_is_not_taken():
     np.testing.assert_allclose([met.reward_mean, met.reward_variance], [2, 2 / 3], atol=0.02)
 
 
+@pytest.mark.slow
 def test_standardised_rewards_have_mean_0_and_variance_1_for_a_random_policy():
     environment = rewards_standardised(dense_grid(3))
     lived = jax.vmap(lambda key: live(random_policy(), environment, 300, {}, key))(

@@ -190,6 +190,7 @@ def gpu() -> Scale:
     five_by_five = outer(512, 0.02, steps=600, length=500, lifetimes=2)
     both = outer(256, 0.005, steps=4500, length=300, lifetimes=1, shaping="differences")
     both_slower = dataclasses.replace(both, learning_rate=0.0015, steps=1200)
+    both_slowest = dataclasses.replace(both, learning_rate=0.0005, steps=1500)
     grid_2, grid_3, grid_5 = ORIGINAL.values()
     return Scale(
         trainings=(
@@ -200,6 +201,7 @@ def gpu() -> Scale:
             Training("symla-hearts_5", symla(), grid_5, five_by_five, "symla-hearts_3"),
             Training("symla-hearts_2_3", symla(), BOTH_GRIDS, both, "symla-hearts_3b"),
             Training("symla-hearts_2_3b", symla(), BOTH_GRIDS, both_slower, "symla-hearts_2_3"),
+            Training("symla-hearts_2_3c", symla(), BOTH_GRIDS, both_slowest, "symla-hearts_2_3b"),
         ),
         seeds=(0,),
         test_lifetimes=200,

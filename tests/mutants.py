@@ -45,24 +45,24 @@ PATIENCE = 900
 """Seconds; a mutant that runs for longer is one that its tests notice."""
 
 
-def faults(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """Every fault that can be made in a module: a changed copy, and the fault in words.
+def changes_nothing(node: ast.AST) -> Iterator[ast.AST]:
+    """What could be changed within a place, and no program would behave otherwise: messages,
+    annotations and the definitions of types; how many keys a key is split into, which decides what
+    is drawn and not from what; and what an array without entries is filled with."""
+    if isinstance(node, ast.Raise | ast.JoinedStr | ast.AnnAssign | ast.arg):
+        yield from ast.walk(node)
+    elif isinstance(node, ast.FunctionDef) and node.returns:
+        yield from ast.walk(node.returns)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("random.split"):
+        yield from (inside for given in node.args for inside in ast.walk(given))
+    elif isinstance(node, ast.Call) and ast.unparse(node).endswith((".zeros(0)", ".ones(0)")):
+        yield node.func
 
-    Left alone are messages, annotations and the definitions of types.
-    """
+
+def faults(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """Every fault that can be made in a module: a changed copy, and the fault in words."""
     sites = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
-    silent = {
-        id(inside)
-        for node in ast.walk(tree)
-        for part in (
-            [node]
-            if isinstance(node, ast.Raise | ast.JoinedStr | ast.AnnAssign | ast.arg)
-            else [node.returns]
-            if isinstance(node, ast.FunctionDef) and node.returns
-            else []
-        )
-        for inside in ast.walk(part)
-    }
+    silent = {id(inside) for node in ast.walk(tree) for inside in changes_nothing(node)}
     for number, node in enumerate(sites):
         if id(node) in silent:
             continue

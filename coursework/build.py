@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import importlib.util
 import itertools
 import json
 import operator
@@ -42,11 +43,17 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import guide
-import jupytext
-import rules
-import yaml
-from nbformat import NotebookNode, v4
+try:
+    import guide
+    import jupytext
+    import rules
+    import yaml
+    from nbformat import NotebookNode, v4
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"error: {missing.name} is not installed in {sys.executable}: run `make coursework`, which "
+        "makes an environment that has all of it."
+    )
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -540,6 +547,13 @@ def main() -> int:
         known = ", ".join(path.stem for path in masters())
         print(f"There is no assignment {', '.join(unknown)}: take {known}.", file=sys.stderr)
         return 1
+    if importlib.util.find_spec("otter") is None:
+        print(
+            f"error: otter-grader is not installed in {sys.executable}: run `make coursework`, "
+            "which makes an environment that has it.",
+            file=sys.stderr,
+        )
+        return 2
     given.out.mkdir(parents=True, exist_ok=True)
     package = wheel(given.out)
     for path in paths:

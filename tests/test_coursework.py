@@ -939,3 +939,13 @@ def test_a_cell_that_was_handed_out_runs_as_it_was_and_another_is_the_students()
     assert [x["source"].strip() for x in made if "source" in x] == [
         "k = 2", "import os", "import torch", "walk = 3", "walk = 'mine'", "walk = 3"
     ]  # fmt: skip
+
+
+def test_where_otter_is_not_installed_a_sentence_names_the_command_and_nothing_is_made(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["build.py", "--out", str(tmp_path / "made")])
+    assert build.main() == 2 and not (tmp_path / "made").exists()
+    said = capsys.readouterr().err
+    assert said.startswith("error: otter-grader is not installed") and "make coursework" in said

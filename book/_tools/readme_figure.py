@@ -3,6 +3,7 @@
 python book/_tools/readme_figure.py    writes book/_static/study_1.png
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -36,5 +37,6 @@ def draw():
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     PICTURE.write_bytes(figures.png(draw()))
     print(f"wrote {PICTURE}")

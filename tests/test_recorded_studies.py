@@ -353,6 +353,12 @@ def environments():
 
 
 @pytest.fixture(scope="module")
+def fixed():
+    """The MetaRNN under one projection for all lifetimes."""
+    return results.load(studies.named("environments"), "fixed")
+
+
+@pytest.fixture(scope="module")
 def sixty_times():
     """The paper's setting of Study 5 with sixty times the budget: one seed, and so no verdict."""
     study = studies.named("environments")
@@ -442,19 +448,38 @@ def test_study_5_the_metarnn_learned_nothing_at_home_so_its_claim_is_not_tested(
     assert claims.answer(claim, environments).word == "not tested"
 
 
-def test_study_5_the_bar_is_asked_of_the_setting_for_which_it_was_set(environments):
+def test_study_5_a_metarnn_that_learned_its_grid_earns_less_than_chance_elsewhere(
+    environments, fixed
+):
+    (claim,) = [claim for claim in claims.CLAIMS if claim.beside == ("fixed",)]
+    assert claims.answer(claim, environments, fixed).word == "reproduced"
+    at_home, unpaid = (
+        claims.fifth(fixed, claims.AT_HOME, f"grid_fixed{control}", -1)
+        for control in ("", "_without_reward")
+    )
+    print(f"{at_home.mean():.3f} at home, {unpaid.mean():.3f} without reward")
+    assert interval(at_home)[0] > 0.6 and unpaid.mean() > 0.95 * at_home.mean()
+    for world in ("cartpole_4_fixed", "cartpole_4", "grid"):
+        above = claims.over_random(fixed, claims.AT_HOME, world)
+        print(f"  {world}: {above.mean():.3f} {interval(above)} above random")
+        assert interval(above)[1] < 0
+
+
+def test_study_5_the_bar_is_asked_of_the_setting_for_which_it_was_set(environments, fixed):
     criterion = CRITERIA["above random on CartPole"]
     assert (criterion.bound, criterion.since, criterion.commit) == (0.08, "2026-11-24", "6b0a5b1")
     asked = [
         (claim.ours, line.where)
         for claim in claims.CLAIMS
         if claim.study == "environments"
-        for line in claim.findings(environments)
+        for line in claim.findings(environments, *[fixed] * len(claim.beside))
         if line.criterion == criterion.name
     ]
     assert (False, claims.on(claims.DRAWN, "cartpole")) in asked
     # What the book invented stands in rows of its own.
-    assert all(ours for ours, where in asked if where.startswith(("hidden", "bandits")))
+    assert all(
+        ours for ours, where in asked if where.startswith(("hidden", "bandits", "MetaRNN, one"))
+    )
 
 
 @pytest.mark.parametrize("training", ON_THE_GRID)

@@ -91,29 +91,30 @@ def standard() -> Scale:
     )
 
 
+def after_cartpole(world: str, steps: Count, slower: Count) -> tuple[Training, Training]:
+    """SymLA from the theta that has learned CartPole, in another environment: with one lifetime for
+    each member and fitness shaped by the differences within pairs, which makes more of every step
+    in an environment, and at last with a third of the learning rate."""
+    es = ES(population=128, sigma=0.05, shaping="differences")
+    first = Outer(es, learning_rate=0.01, steps=steps, length=STEPS, lifetimes=1)
+    last = dataclasses.replace(first, learning_rate=0.003, steps=slower)
+    name, environment = f"symla-cartpole-{world}", ENVIRONMENTS[world]
+    return (
+        Training(name, symla(), environment, first, "symla-cartpole", tested=False),
+        Training(f"{name}_b", symla(), environment, last, name),
+    )
+
+
 def night() -> Scale:
-    """Twenty minutes of one CPU core for each seed: Acrobot from the theta that has learned
-    CartPole, which already identifies its inputs. One lifetime for each member and fitness shaped
-    by the differences within pairs make more of every step in an environment. From Acrobot's own
+    """Half an hour of one CPU core for each seed: Acrobot, and CartPole with a hidden sign, from
+    the theta that has learned CartPole, which already identifies its inputs. From Acrobot's own
     theta of `standard` the same way leads hardly on."""
     before = next(x for x in standard().trainings if x.name == "symla-cartpole")
-    es = ES(population=128, sigma=0.05, shaping="differences")
-    first = Outer(es, learning_rate=0.01, steps=4000, length=STEPS, lifetimes=1)
-    slower = dataclasses.replace(first, learning_rate=0.003, steps=3000)
-    by_cartpole = Training(
-        "symla-cartpole-acrobot", symla(), ENVIRONMENTS["acrobot"], first, before.name, tested=False
-    )
     return Scale(
         trainings=(
             dataclasses.replace(before, tested=False),
-            by_cartpole,
-            dataclasses.replace(
-                by_cartpole,
-                name="symla-cartpole-acrobot_b",
-                outer=slower,
-                start=by_cartpole.name,
-                tested=True,
-            ),
+            *after_cartpole("acrobot", steps=4000, slower=3000),
+            *after_cartpole("cartpole_signed", steps=3000, slower=1500),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,

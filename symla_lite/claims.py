@@ -368,6 +368,46 @@ def comparable_control(runs: Results) -> list[Finding]:
     ]
 
 
+AFTER_CARTPOLE, SIGNED_AFTER_CARTPOLE = (
+    "symla-cartpole-acrobot_b",
+    "symla-cartpole-cartpole_signed_b",
+)
+"""SymLA on Acrobot and on signed CartPole, from a theta that had learned CartPole."""
+
+
+def acrobot_after_cartpole(runs: Results, night: Results) -> list[Finding]:
+    """Acrobot in the order of meta-training, beside the MetaRNN that learned it directly; and
+    permuted, what it needs to observe and to remember."""
+    where = "Acrobot, after CartPole"
+    return [
+        at_least(
+            where,
+            GAP,
+            share_of_gap(
+                total(night, AFTER_CARTPOLE, "original"),
+                chance(runs, "acrobot"),
+                total(runs, "metarnn-acrobot", "original"),
+            ),
+            COMPARABLE,
+            "comparable",
+        ),
+        *survives(
+            night,
+            AFTER_CARTPOLE,
+            "permuted",
+            f"{where}, permuted",
+            ("without_observation", "wiped"),
+        ),
+    ]
+
+
+def signed_cartpole_after_cartpole(runs: Results, night: Results) -> list[Finding]:
+    """Permuted, with a hidden sign of the reward."""
+    del runs
+    where = "signed CartPole, after CartPole, permuted"
+    return survives(night, SIGNED_AFTER_CARTPOLE, "permuted", where)
+
+
 def order_is_nothing_to_symla(runs: Results) -> list[Finding]:
     """Permuted against original."""
     return [
@@ -761,6 +801,24 @@ CLAIMS: tuple[Claim, ...] = (
         "not asked",
         learned_in_signed_cartpole,
         ours=True,
+    ),
+    Claim(
+        "observation_spaces",
+        "From a theta that has learned CartPole, SymLA is comparable on Acrobot, and observes and "
+        "remembers for it",
+        "not asked",
+        acrobot_after_cartpole,
+        ours=True,
+        beside=("night",),
+    ),
+    Claim(
+        "observation_spaces",
+        "From that theta, it learns signed CartPole from its reward, and observes and remembers "
+        "for it",
+        "not asked",
+        signed_cartpole_after_cartpole,
+        ours=True,
+        beside=("night",),
     ),
     Claim(
         "tasks",

@@ -91,7 +91,7 @@ def standard() -> Scale:
     )
 
 
-def after_cartpole(world: str, steps: Count, slower: Count) -> tuple[Training, Training]:
+def _after_cartpole(world: str, steps: Count, slower: Count) -> tuple[Training, Training]:
     """SymLA from the theta that has learned CartPole, in another environment: with one lifetime for
     each member and fitness shaped by the differences within pairs, which makes more of every step
     in an environment, and at last with a third of the learning rate."""
@@ -113,8 +113,8 @@ def night() -> Scale:
     return Scale(
         trainings=(
             dataclasses.replace(before, tested=False),
-            *after_cartpole("acrobot", steps=4000, slower=3000),
-            *after_cartpole("cartpole_signed", steps=3000, slower=1500),
+            *_after_cartpole("acrobot", steps=4000, slower=3000),
+            *_after_cartpole("cartpole_signed", steps=3000, slower=1500),
         ),
         seeds=(0, 1, 2),
         test_lifetimes=200,

@@ -84,6 +84,7 @@ def test_it_learns_to_collect_hearts_from_its_reward():
     assert abs(late(random_policy(), {})) < 0.03
 
 
+@pytest.mark.slow
 def test_meta_training_tunes_its_four_constants():
     slow = actor_critic(actor_rate=0.02)
     outer = Outer(ES(16, sigma=0.3), learning_rate=0.3, steps=15, length=100, lifetimes=8)

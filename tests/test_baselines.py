@@ -218,7 +218,10 @@ def test_ucb_does_better_than_chance():
 # The exact Bayes-optimal policy
 
 
-@pytest.mark.parametrize("name", BANDITS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=() if x == "independent" else pytest.mark.slow) for x in BANDITS],
+)
 def test_the_expected_regret_over_100_pulls(name):
     optimum = bayes_optimal(name, PULLS)
     expected = dict(independent=1.748, uniform=1.221, easy=0.625, medium=1.000, hard=2.312)

@@ -210,6 +210,7 @@ def test_citations_are_shown_by_authors_and_year():
 # ------------------------------------------------------------------------------- the public address
 
 
+@pytest.mark.slow
 def test_setting_the_address_reaches_every_place_and_twice_is_once(copy):
     before = contents(copy)
     changed = address.rewrite(copy, URL + ".git/")

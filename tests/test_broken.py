@@ -61,6 +61,7 @@ def test_the_largest_message_alone_counts_if_its_rank_has_all_weight():
     np.testing.assert_allclose(found, np.max(alone, axis=0), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("learner", "observations", "actions"),
     [

@@ -530,6 +530,7 @@ def test_altered_right_answers_earn_everything(name):
         assert earned(made, scope) == full(made), changes
 
 
+@pytest.mark.slow
 def test_all_harmless_lines_together_take_nothing_from_a_right_answer(answers):
     made = master("02_metarnn")
     cells = [*made.code("given"), *alter.LINES, *made.code("solution"), *alter.LINES]

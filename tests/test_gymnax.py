@@ -136,6 +136,7 @@ def test_what_runs_in_64_bits_is_made_there():
         assert of_gymnax("CartPole-v1").sizes == (4, 2)
 
 
+@pytest.mark.slow
 def test_with_its_sizes_known_gymnax_waits_until_the_environment_is_used(monkeypatch):
     known = of_gymnax("Catch-bsuite", Sizes(50, 3))
     whole = of_gymnax("Catch-bsuite")

@@ -1,8 +1,10 @@
 """What holds for all sizes, orders, chunks and numbers of layers, on examples that are drawn.
 
-Hypothesis draws them, the same ones in every run, and shrinks one that fails to the smallest that
-does. The oracles are NumPy loops and the statements themselves.
+Hypothesis draws them, the same ones in every run and more of them in CI, and shrinks one that fails
+to the smallest that does. The oracles are NumPy loops and the statements themselves.
 """
+
+import os
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,8 @@ from symla_lite.studies.records import summarise
 from symla_lite.symla import symla
 from symla_lite.vsml import vsml
 
-settings.register_profile("same", derandomize=True, deadline=None, max_examples=25)
+EXAMPLES = 25 if os.environ.get("CI") else 8
+settings.register_profile("same", derandomize=True, deadline=None, max_examples=EXAMPLES)
 settings.load_profile("same")
 
 small = st.integers(1, 4)

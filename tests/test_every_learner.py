@@ -40,7 +40,14 @@ def lifetime(learner, environment, length):
 OF_EACH_SIZE = {x.sizes: x for x in reversed(ENVIRONMENTS.values())}.values()
 
 
-@pytest.mark.parametrize("learner", LEARNERS, ids=lambda x: x.name)
+OFTEN = "symla", "metarnn", "vsml", "reinforce", "actor_critic"
+
+
+@pytest.mark.parametrize(
+    "learner",
+    [pytest.param(x, marks=() if x.name in OFTEN else pytest.mark.slow) for x in LEARNERS],
+    ids=lambda x: x.name,
+)
 def test_it_fits_environments_of_every_size(learner):
     for environment in OF_EACH_SIZE:
         lived = jax.eval_shape(lifetime(learner, environment, 9), jax.random.key(0))

@@ -266,6 +266,7 @@ def test_as_many_pairs_live_at_once_as_the_memory_holds(pairs):
     assert pairs_at_once(metarnn(hidden=4), EASY, outer, 2 * needed.of(64)) == 64
 
 
+@pytest.mark.slow
 def test_hearts_at_the_papers_size_fit_a_t4():
     """All pairs at once on 5 × 5, in the 15 GiB of the smallest GPU that is lent for nothing."""
     training = named("tasks").scale("paper").training("symla-hearts_5")

@@ -229,6 +229,7 @@ def test_every_record_of_a_theta_has_a_name_and_loads():
     files = {
         str(path.relative_to(folder).with_suffix(""))
         for path in folder.rglob("*-[0-9].safetensors")
+        if "unfinished" not in path.parts
     }
     assert files and set(agents.recorded()) == files
     assert set(agents.names()) == files | set(ALIASES) | set(REFERENCES)

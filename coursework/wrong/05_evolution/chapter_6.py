@@ -1,5 +1,4 @@
-"""Chapter 6's numbers in the reference's loop, as the bars were measured; they were made for a larger
-budget."""
+"""Chapter 6's numbers in the loop that the bars were measured with; they had a larger budget."""
 
 SCORES = {"q6": (0, 1)}  # the noisy hill is climbed at times
 

@@ -13,12 +13,15 @@ that it invented, stand in rows of their own.
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
+from symla_lite import studies
 from symla_lite.checks import Index, Range
 from symla_lite.meta_testing import Estimate, estimate, share_of_gap
+from symla_lite.studies import results
 from symla_lite.studies.criteria import CRITERIA
 from symla_lite.studies.one_rule import KINDS, SEEN_NOTHING
 from symla_lite.studies.results import Results
@@ -66,13 +69,18 @@ class Claim:
     paper: str
     """The paper's number or words."""
     findings: Callable[..., Sequence[Finding]]
-    """`(results at "standard", results at each scale of beside) -> lines`."""
+    """`(results at each of its scales) -> lines`."""
     ours: bool = False
     """Whether the claim is this book's question and not the paper's."""
     beside: tuple[str, ...] = ()
-    """Further scales whose records it needs."""
+    """Further scales, beside `standard`, whose records it needs."""
     needs: Callable[..., Sequence[Finding]] | None = None
     """Lines without which the claim is not tested, with the same arguments as `findings`."""
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """The scales whose results it is asked of, in the order that `findings` takes them in."""
+        return ("standard", *self.beside)
 
 
 class Verdict(NamedTuple):
@@ -109,8 +117,22 @@ def verdict(findings: Sequence[Finding], needed: Sequence[Finding] = ()) -> Verd
     return Verdict(word, *counts, len(findings))
 
 
+def asked_of(claim: Claim, out: Path | None = None) -> list[Results]:
+    """The results that a claim is asked of, one for each of its scales.
+
+    Args:
+        claim: which.
+        out: the folder of all records; None takes those that come with the package.
+
+    Raises:
+        FileTrouble: a record is missing or damaged.
+    """
+    study = studies.named(claim.study)
+    return [results.load(study, scale, out) for scale in claim.scales]
+
+
 def answer(claim: Claim, *runs: Results) -> Verdict:
-    """The verdict on a claim, from the results at `standard` and at each scale of `beside`."""
+    """The verdict on a claim, from the results that it is `asked_of`."""
     return verdict(claim.findings(*runs), claim.needs(*runs) if claim.needs else ())
 
 

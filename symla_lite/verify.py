@@ -17,7 +17,7 @@ import numpy as np
 from symla_lite import checkpoint, stop, studies
 from symla_lite.__main__ import Parser, path, whole
 from symla_lite.checks import Index, Seed
-from symla_lite.claims import CLAIMS, ONE_RULE_CLAIMS, answer
+from symla_lite.claims import CLAIMS, ONE_RULE_CLAIMS, answer, asked_of
 from symla_lite.studies import records, results
 from symla_lite.studies.criteria import checksums
 from symla_lite.studies.run import record_path, run_test
@@ -41,10 +41,7 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"criteria": checksums()}
     for claim in (*CLAIMS, *ONE_RULE_CLAIMS):
-        runs = [
-            results.load(studies.named(claim.study), scale, out)
-            for scale in ("standard", *claim.beside)
-        ]
+        runs = asked_of(claim, out)
         lines = {
             finding.what: [*(round(x, 4) for x in finding.found), finding.must, finding.holds]
             for finding in claim.findings(*runs)

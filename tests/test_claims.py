@@ -62,7 +62,7 @@ def made_up(name, level, scale="standard"):
 def verdicts(name, level):
     """The word of each claim's verdict."""
     return [
-        answer(claim, *(made_up(name, level, scale) for scale in ("standard", *claim.beside))).word
+        answer(claim, *(made_up(name, level, scale) for scale in claim.scales)).word
         for claim in CLAIMS
         if claim.study == name
     ]

@@ -483,14 +483,14 @@ def test_study_5_a_metarnn_that_learned_its_grid_earns_less_than_chance_elsewher
         assert interval(above)[1] < 0
 
 
-def test_study_5_the_bar_is_asked_of_the_setting_for_which_it_was_set(environments, fixed):
+def test_study_5_the_bar_is_asked_of_the_setting_for_which_it_was_set():
     criterion = CRITERIA["above random on CartPole"]
     assert (criterion.bound, criterion.since, criterion.commit) == (0.08, "2026-11-24", "6b0a5b1")
     asked = [
         (claim.ours, line.where)
         for claim in claims.CLAIMS
         if claim.study == "environments"
-        for line in claim.findings(environments, *[fixed] * len(claim.beside))
+        for line in claim.findings(*claims.asked_of(claim))
         if line.criterion == criterion.name
     ]
     assert (False, claims.on(claims.DRAWN, "cartpole")) in asked

@@ -146,6 +146,18 @@ def test_all_forms_compute_equation_9(form, options, sizes):
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "units": 3}])
+def test_a_lifetime_begins_with_nothing_sent_and_nothing_remembered(options):
+    learner, sizes = symla(hidden=5, message=3, **options), Sizes(4, 2)
+    theta = random_theta(learner, sizes)
+    state = learner.init_state(theta, KEY, sizes)
+    assert [(len(layer.m_bwd), len(layer.m_fwd)) for layer in state] == (
+        [(4, 3), (3, 2)] if options else [(4, 2)]
+    )
+    for begun in jax.tree.leaves(state):
+        np.testing.assert_array_equal(begun, 0)
+
+
 @pytest.mark.parametrize(("backend", "form"), [("cpu", "fast"), ("gpu", "fused"), ("tpu", "fused")])
 def test_the_device_decides_how_a_step_is_computed_and_no_record_names_it(
     monkeypatch, backend, form

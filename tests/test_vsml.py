@@ -240,6 +240,15 @@ def test_permuted_inputs_change_nothing_and_permuted_labels_permute_the_answers(
     assert furthest(answers(xs[:, rho], labels), plain[:, rho_out]) > FAR
 
 
+def test_a_learner_begins_with_nothing_sent_and_nothing_remembered():
+    """The backward pass before the first label works on messages that nobody has sent yet."""
+    learner, sizes = vsml.vsml(message=5, hidden_layers=(3,)), Sizes(7, 2)
+    state = learner.init_state(learner.init_theta(KEY, sizes), KEY, sizes)
+    assert [x.shape for x in state.m_fwd] == [(5, 5), (3, 5), (2, 5)]
+    for begun in jax.tree.leaves(state):
+        np.testing.assert_array_equal(begun, 0)
+
+
 def test_theta_fits_all_sizes_and_depths():
     learner = vsml.vsml(hidden_layers=(3,), initial_std=1.0)
     thetas = [learner.init_theta(KEY, sizes) for sizes in (Sizes(9, 4), Sizes(80, 10))]

@@ -1,8 +1,11 @@
 """The command line: `python -m symla_lite --help`."""
 
 import argparse
+import io
+import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +28,10 @@ from symla_lite.studies.workers import WorkerLost
 from symla_lite.symla import symla
 
 LEARNERS = {"symla": symla, "metarnn": metarnn}
+
+UNREAD = 128 + 13
+"""The exit status where the reader of the output is gone, as in `| head -1`: a shell gives it to a
+program that SIGPIPE ended."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -148,6 +155,24 @@ def say(learner: Learner, environment: Environment, outer: Outer, memory: float)
         print(memory_in_words(learner, environment, outer, memory), file=sys.stderr)
 
 
+def check_writable(file: Path) -> None:
+    """Raises `FileTrouble` where `checkpoint.write` could not write a file: asked before the work
+    that the file is for. A file that is there is untouched."""
+    checkpoint.check_file(file)
+    target = Path(os.path.realpath(file))
+    try:
+        with stop.held():
+            prefix = f".{target.name}.{checkpoint.UNFINISHED}"  # as there: a name may be too long
+            descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+            os.close(descriptor)
+            os.unlink(beside)
+    except OSError as trouble:
+        raise FileTrouble(
+            f"Cannot write {file}: {trouble.strerror}. Nothing was overwritten; give a folder that "
+            "can be written to and has space."
+        ) from trouble
+
+
 def run_game(given: argparse.Namespace) -> None:
     """Plays. Raises `ValueError` or `FileTrouble`."""
     from symla_lite import figures, play  # plotting takes seconds to import
@@ -163,15 +188,20 @@ def run_game(given: argparse.Namespace) -> None:
             raise ValueError(
                 f"--steps {given.steps} cannot be recorded: give a multiple of {BLOCKS}."
             )
+    for file in (given.out, given.record):
+        if file is not None:
+            check_writable(file)
     agents = play.beside(given.agent)
     played = play.compare(given.environment, agents, given.steps, given.lifetimes, given.seed)
-    picture = figures.png(play.curves(played, given.environment)) if given.out else None
-    if given.record is not None:
-        play.record(given.record, given.environment, given.agent, given.seed, played)
-    if given.out is not None:
-        checkpoint.write(given.out, picture)
-    print(f"Reward of a step in {given.environment}, and its mean in the last fifth:")
-    print(play.as_text(played))
+    try:
+        print(f"Reward of a step in {given.environment}, and its mean in the last fifth:")
+        print(play.as_text(played), flush=True)
+    finally:  # the game may have taken hours: what cannot be printed is kept all the same
+        picture = figures.png(play.curves(played, given.environment)) if given.out else None
+        if given.record is not None:
+            play.record(given.record, given.environment, given.agent, given.seed, played)
+        if given.out is not None:
+            checkpoint.write(given.out, picture)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -221,16 +251,33 @@ def run(arguments: argparse.Namespace) -> None:
 
 def answer(work: Callable[[], None]) -> int:
     """Does a command's work; its exit status. 2, with one sentence, where it cannot be done; 130 or
-    143, with one sentence, where it was stopped by Ctrl-C or SIGTERM."""
+    143, with one sentence, where it was stopped by Ctrl-C or SIGTERM; `UNREAD`, without a word,
+    where the reader of its output is gone."""
     try:
-        return stop.answering(work) or 0
+        status = stop.answering(work) or 0
+        print(end="", flush=True)
+        return status
+    except BrokenPipeError:
+        # Python flushes once more when it ends, and would complain about what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except (ValueError, FileTrouble, FloatingPointError, WorkerLost) as trouble:
         print(f"error: {trouble}", file=sys.stderr)
         return 2
 
 
+def print_anything() -> None:
+    """Lets every text be printed, in whatever encoding: a character that it does not have is
+    printed as its number. Such are the bars of a curve in ASCII, and in UTF-8 the bytes of a path
+    that are no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> int:
     """Runs a command."""
+    print_anything()
     arguments = parser().parse_args()
     return answer(lambda: run(arguments))
 

@@ -22,7 +22,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from symla_lite.checks import MAY_BE_NAN
+from symla_lite.checks import MAY_BE_NAN, shown
 
 try:
     import fcntl
@@ -45,18 +45,57 @@ def save(
         about: plain types, stored as JSON in the file's header.
 
     Raises:
+        ValueError: `about` is not of plain types, or an array of a type that a file cannot hold.
         FileTrouble: the folder cannot be written to or is full. A file that was there is untouched.
     """
     arrays = {name: np.array(array, order="C") for name, array in arrays.items()}
-    try:
-        words = json.dumps(about, sort_keys=True)
-    except (TypeError, ValueError) as trouble:
-        raise ValueError(
-            f"about={about!r} is not of plain types ({trouble}): give numbers, texts, lists and "
-            "dicts of Python."
-        ) from trouble
+    for name, array in arrays.items():
+        if not _keeps(array.dtype):
+            raise ValueError(
+                f"arrays has {name!r} of type {array.dtype}, which safetensors cannot hold: give "
+                "it as float32, int32 or another type of at most 64 bits."
+            )
+    words = json.dumps(plain(about), sort_keys=True)
     # One entry only: safetensors does not keep the order of several.
     write(path, safetensors.numpy.save(arrays, {"record": checksum(arrays, words) + words}))
+
+
+def _keeps(dtype: np.dtype) -> bool:
+    """Whether arrays of a type come back from safetensors as they were. It writes some types that
+    it cannot read, and others in another order of bytes."""
+    try:
+        found = safetensors.numpy.load(safetensors.numpy.save({"": np.zeros(0, dtype)}))
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError):
+        return False
+    return found[""].dtype == dtype
+
+
+def plain(about: Any, name: str = "about") -> Any:
+    """What a file would give back of a configuration: JSON makes lists of tuples and texts of
+    numbers that are keys, and only what went that way compares equal with what was loaded.
+
+    Args:
+        about: plain types, as in `save`.
+        name: what it is called in the message.
+
+    Returns:
+        The same in dicts with texts for keys, lists, texts, numbers, truth values and None.
+
+    Raises:
+        ValueError: it holds something that JSON does not know.
+    """
+    try:
+        return json.loads(json.dumps(about))
+    except (TypeError, ValueError) as trouble:
+        given = " ".join(shown(about).split())  # an array in it may run over several lines
+        raise ValueError(
+            f"{name}={given} is not of plain types ({trouble}): give numbers, texts, lists and "
+            "dicts of Python."
+        ) from trouble
+
+
+UNFINISHED = "unfinished-"
+"""Stands in the name of a file that is being written, and in no hidden file of the user."""
 
 
 def write(path: Path, content: bytes) -> None:
@@ -71,7 +110,8 @@ def write(path: Path, content: bytes) -> None:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_unfinished(target)
-        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        prefix = f".{target.name}.{UNFINISHED}"
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix)
         with os.fdopen(descriptor, "wb") as file:
             lock(file)
             file.write(content)
@@ -117,8 +157,9 @@ def lock(file: BinaryIO) -> None:
 
 def remove_unfinished(target: Path) -> None:
     """Removes what saves that were killed have left beside a file."""
-    left = re.compile(re.escape(f".{target.name}.") + "[a-z0-9_]{8}")  # as mkstemp names them
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*"):
+    prefix = f".{target.name}.{UNFINISHED}"
+    left = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")  # as mkstemp names them
+    for path in target.parent.glob(f"{glob.escape(prefix)}*"):
         if left.fullmatch(path.name) and path.is_file():
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 lock(file)

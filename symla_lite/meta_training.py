@@ -7,6 +7,7 @@ device, so that Python costs nothing.
 
 import contextlib
 import dataclasses
+import decimal
 import functools
 import os
 import time
@@ -157,13 +158,14 @@ def duration_in_words(seconds: NotNegative) -> str:
 def describe(
     learner: Learner, environment: Environments, outer: Outer, seed: Seed
 ) -> dict[str, Any]:
-    """Everything that decides the outcome, in plain types."""
+    """Everything that decides the outcome, in plain types, as a checkpoint gives it back. Raises
+    `ValueError` for options of other types.
+    """
+    options = {"learner": learner, "environment": environment}
     return {
-        "learner": {"name": learner.name, **learner.options},
-        "environment": {"name": environment.name, **environment.options},
-        "outer": dataclasses.asdict(outer),
-        "seed": seed,
-    }
+        what: checkpoint.plain({"name": whose.name, **whose.options}, what)
+        for what, whose in options.items()
+    } | {"outer": dataclasses.asdict(outer), "seed": seed}
 
 
 def origin(start: Theta | None) -> str:
@@ -241,9 +243,16 @@ def pairs_at_once(
     if not needed.of(1) <= memory:
         raise ValueError(
             f"memory={memory} GiB does not hold one pair of members, which needs "
-            f"{needed.of(1):.2g} GiB: give more memory, fewer lifetimes or fewer members."
+            f"{_rounded_up(needed.of(1))} GiB: give more memory, fewer lifetimes or fewer members."
         )
-    return int(min(outer.es.pairs, (memory - needed.kept) / needed.one_pair))
+    # What is exactly enough for one may be a little less after rounding.
+    return max(1, int(min(outer.es.pairs, (memory - needed.kept) / needed.one_pair)))
+
+
+def _rounded_up(x: float) -> str:
+    """A number in two significant digits that are enough: 0.0213 becomes 0.022."""
+    up = decimal.Context(prec=2, rounding=decimal.ROUND_CEILING).create_decimal_from_float(x)
+    return f"{float(up):.2g}"
 
 
 def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) -> int:

@@ -165,9 +165,11 @@ def answering(work: Callable[[], None]) -> int | None:
     except KeyboardInterrupt as stopped:
         status = 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
         _printed = True
-        print(said(), file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # Ctrl-C may also have ended what reads the output
+            print(said(), file=sys.stderr, flush=True)
         if _listening:  # nothing is left to do, and what Python does at its end takes time
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                print(end="", flush=True)
             os._exit(status)
         return status
     finally:

@@ -5,6 +5,7 @@ Every line and verdict of the reproduction card is computed again from `data/` a
 """
 
 import json
+import math
 import random
 import sys
 import time
@@ -14,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from symla_lite import checkpoint, stop, studies
-from symla_lite.__main__ import Parser, path, whole
+from symla_lite import __main__ as command_line
+from symla_lite import checkpoint, studies
 from symla_lite.checks import Index, Seed
 from symla_lite.claims import CLAIMS, ONE_RULE_CLAIMS, answer, asked_of
 from symla_lite.studies import records, results
@@ -28,6 +29,10 @@ KEPT = "verdicts.json"
 ERRORS = 4.0
 """Standard errors by which a theta that is tested again may differ: on another machine, rounding
 turns single actions, and the same tasks are then met by other lives."""
+
+LAST_DIGIT = 1.5e-4
+"""How far two numbers are apart that differ by one in their last printed digit, relative to them
+where they are larger than 1."""
 
 
 def verdicts(out: Path | None = None) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
 
 def differences(kept: Any, found: Any, where: str = "") -> Iterator[str]:
     """A sentence for each place where two trees of plain types differ; numbers may do so by one in
-    their last printed digit."""
+    their last printed digit. NaN is the same as NaN, and an infinity as that infinity alone."""
     if isinstance(kept, dict) and isinstance(found, dict):
         for key in kept.keys() | found.keys():
             yield from differences(kept.get(key), found.get(key), f"{where} / {key}".strip(" /"))
@@ -60,7 +65,8 @@ def differences(kept: Any, found: Any, where: str = "") -> Iterator[str]:
         for one, other in zip(kept, found):
             yield from differences(one, other, where)
     elif isinstance(kept, float) and isinstance(found, float):
-        if abs(kept - found) > 1.5e-4 * max(1.0, abs(kept)):
+        alike = math.isclose(kept, found, rel_tol=LAST_DIGIT, abs_tol=LAST_DIGIT)
+        if not (alike or math.isnan(kept) and math.isnan(found)):
             yield f"{where}: {kept} was kept, {found} follows from the records."
     elif kept != found:
         yield f"{where}: {kept!r} was kept, {found!r} follows from the records."
@@ -105,8 +111,14 @@ def retest(out: Path, study: str, scale: str, training: str, seed: Seed, which: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints what differs; the exit status, 1 if anything does."""
-    parser = Parser(prog="python -m symla_lite.verify", description=__doc__)
+    """Prints what differs; the exit status, 1 if anything does.
+
+    Raises:
+        FileTrouble: a record of the sample is damaged, or the verdicts cannot be written; what was
+            kept is untouched.
+    """
+    path, whole = command_line.path, command_line.whole
+    parser = command_line.Parser(prog="python -m symla_lite.verify", description=__doc__)
     parser.add_argument("--data", type=path, default=results.recorded(), help="the records")
     parser.add_argument("--sample", type=whole, default=6, help="thetas to test again")
     parser.add_argument("--seed", type=whole, default=0, help="decides which")
@@ -126,8 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     except checkpoint.FileTrouble as trouble:
         parser.error(str(trouble))
     if given.write:
-        text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)
-        checkpoint.write(kept, (text + "\n").encode())
+        command_line.check_writable(kept)
         before = found
     wrong = sorted(differences(before, found))
     for claim, lines in found.items():
@@ -142,14 +153,22 @@ def main(arguments: list[str] | None = None) -> int:
         took = f"{time.monotonic() - began:.0f} s"
         print(f"{'differs' if trouble else 'as recorded':32} {name} ({took})")
         wrong += [trouble] if trouble else []
-    print("\n".join(wrong) or f"Nothing differs from {kept}.")
+    for trouble in wrong:
+        print(trouble)
+    if given.write:  # after all that may be interrupted, since a stop says that nothing was saved
+        text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)
+        checkpoint.write(kept, (text + "\n").encode())
+    if not wrong:
+        print(f"Nothing differs from {kept}.")
     return 1 if wrong else 0
 
 
 def command() -> int:
-    """The command line; the exit status, 130 or 143 where it was stopped."""
+    """The command line; the exit status: that of `main`, or of `__main__.answer` where it did not
+    come to its end."""
+    command_line.print_anything()
     ended = []
-    return stop.answering(lambda: ended.append(main())) or ended[0]
+    return command_line.answer(lambda: ended.append(main())) or ended[0]
 
 
 if __name__ == "__main__":

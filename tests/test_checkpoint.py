@@ -178,6 +178,30 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     assert taken.read_text() == "mine"
 
 
+@pytest.mark.parametrize("kind", [np.longdouble, ">f4"])
+def test_an_array_of_a_type_that_cannot_be_read_again_is_refused_by_name(path, kind):
+    before = path.read_bytes()
+    words = f"arrays has 'phi' of type {np.dtype(kind)}, which .* cannot hold: give it as float32"
+    with pytest.raises(ValueError, match=words):
+        checkpoint.save(path, ARRAYS | {"phi": np.ones(2, kind)}, ABOUT)
+    assert path.read_bytes() == before
+
+
+def test_a_configuration_that_is_not_plain_is_refused_in_one_short_line(path):
+    about = {"many": list(range(1000)), "array": np.array([[1, 2], [3, 4]])}
+    with pytest.raises(ValueError, match="about=.* is not of plain types .*ndarray.*: give") as no:
+        checkpoint.save(path, ARRAYS, about)
+    assert "\n" not in str(no.value) and len(str(no.value)) < 300
+
+
+def test_a_configuration_is_plain_when_a_file_gives_it_back_as_it_is(path):
+    about = {"shape": (3, 3), "of": {1: ("a",), "b": None}}
+    made = checkpoint.plain(about)
+    assert made == {"shape": [3, 3], "of": {"1": ["a"], "b": None}} == checkpoint.plain(made)
+    checkpoint.save(path, ARRAYS, about)
+    assert checkpoint.load(path)[1] == made
+
+
 # Links
 
 
@@ -225,7 +249,16 @@ checkpoint.write({str(path)!r}, b"half")
     for _ in range(2):
         killed = subprocess.run([sys.executable, "-c", script])
         assert killed.returncode == -signal.SIGKILL
-    others = [f".{path.name}.settings.json", f".{path.name}x.abcdefgh", f"{path.name}.abcdefgh"]
+    mark = f".{path.name}.{checkpoint.UNFINISHED}"
+    (left,) = [name for name in os.listdir(path.parent) if name != path.name]  # of the last one
+    assert left.startswith(mark)
+    others = [
+        f".{path.name}.settings",  # as long as what mkstemp draws
+        f".{path.name}.settings.json",
+        f".{path.name}x.{checkpoint.UNFINISHED}abcdefgh",
+        f"{mark}abcdefgh.txt",
+        f"{mark[1:]}abcdefgh",
+    ]
     for other in others:
         (path.parent / other).write_text("mine")
     assert checkpoint.load(path)[1] == ABOUT
@@ -234,7 +267,8 @@ checkpoint.write({str(path)!r}, b"half")
 
 
 def test_a_save_that_is_under_way_is_left_alone(path):
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as another:
+    prefix = f".{path.name}.{checkpoint.UNFINISHED}"
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=prefix) as another:
         checkpoint.lock(another)
         checkpoint.save(path, ARRAYS, ABOUT)
         assert Path(another.name).exists()

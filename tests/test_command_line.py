@@ -1,6 +1,7 @@
 """The command line does what it is asked, or says why not and overwrites nothing."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -112,6 +114,58 @@ def test_a_game_can_be_played_by_any_record(run):
     assert status == 0 and f"{name} without reward" in out
 
 
+# How it is printed
+
+ALONE = playing.Played(np.ones((2, 20)), np.zeros((2, 20), bool))
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """A game that takes no time."""
+    monkeypatch.setattr(playing, "compare", lambda *arguments: {"one-rule": ALONE})
+
+
+def test_a_game_is_shown_before_any_file_is_written(run, tmp_path, played, monkeypatch):
+    def full(path, content):
+        raise checkpoint.FileTrouble(f"Cannot write {path}: it is full.")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    for option, name in (("--out", "x.png"), ("--record", "x.safetensors")):
+        status, out, err = run("play", "CartPole-v1", *GAME, option, tmp_path / name)
+        assert status == 2 and "one-rule  " in out
+        assert err == f"error: Cannot write {tmp_path / name}: it is full.\n"
+
+
+def test_a_game_is_printed_in_any_encoding(run, played, monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "ascii"))
+    assert run("play", "CartPole-v1", *GAME)[0] == 0
+    first, second = printed.getvalue().decode().splitlines()
+    assert "CartPole-v1" in first and "1.000 [1.000, 1.000]" in second
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a path has to be text")
+def test_a_path_that_is_no_text_is_printed(run, tmp_path, monkeypatch):
+    path = tmp_path / os.fsdecode(b"odd\xff.ckpt")
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict"))
+    assert run("train", path, *TINY)[0] == 0
+    assert printed.getvalue().endswith(rb"/odd\udcff.ckpt" + b"\n") and path.is_file()
+
+
+def test_a_reader_that_is_gone_ends_it_quietly_and_files_are_written(
+    run, tmp_path, played, monkeypatch
+):
+    """As `| head -1` is, after its line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        status, _, err = run("play", "CartPole-v1", *GAME, "--out", tmp_path / "x.png")
+    assert status == 128 + 13 and err == ""  # 13 is SIGPIPE
+    assert (tmp_path / "x.png").is_file()
+
+
 # What is refused
 
 
@@ -182,6 +236,27 @@ def test_a_game_is_not_played_for_a_file_that_cannot_be_written(
     sentence = error(*run("play", "CartPole-v1", *GAME, option, path))
     assert words in sentence and str(path) in sentence and "give" in sentence
     assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="root may write everywhere else")
+@pytest.mark.parametrize("name", ["x.png", "x.safetensors"])
+def test_a_game_is_not_played_where_nothing_can_be_written(run, monkeypatch, name):
+    monkeypatch.setattr(playing, "compare", None)
+    option = "--out" if name == "x.png" else "--record"
+    sentence = error(*run("play", "CartPole-v1", *GAME, option, f"/proc/{name}"))
+    assert f"Cannot write /proc/{name}: " in sentence and "give a folder" in sentence
+
+
+def test_whether_a_file_can_be_written_is_found_out_without_touching_it(tmp_path):
+    path = tmp_path / "mine"
+    path.write_text("mine")
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for there in (path, link, tmp_path / "new"):
+        command_line.check_writable(there)
+    assert contents(tmp_path) == {path: b"mine", link: b"mine"}
+    with pytest.raises(checkpoint.FileTrouble, match="File name too long"):
+        command_line.check_writable(tmp_path / ("x" * 300))
 
 
 @pytest.mark.slow

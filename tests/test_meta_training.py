@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -170,12 +171,20 @@ def test_a_mixture_is_meta_trained_resumed_and_described(tmp_path):
 def test_a_mixture_whose_shares_do_not_fit_is_refused():
     with pytest.raises(ValueError, match="4 pairs.*3 equal shares: give a multiple of 6"):
         meta_train(symla(), Mixture((Part(SHORT), Part(LONG, share=2))), SMALL, 0)
-    with pytest.raises(ValueError, match="hard twice"):
-        Mixture((Part(SHORT), Part(SHORT)))
+    with pytest.raises(ValueError, match="hard twice: give each .* once, with a larger share"):
+        Mixture((Part(SHORT), Part(SHORT, lifetimes=2)))
     with pytest.raises(ValueError, match="parts=.*not empty"):
         Mixture(())
     with pytest.raises(ValueError, match="share=0 .*at least 1"):
         Part(SHORT, share=0)
+
+
+def test_parts_of_one_name_and_different_options_are_to_be_given_other_names():
+    larger = dataclasses.replace(LONG, name=SHORT.name)
+    with pytest.raises(ValueError, match=r"name hard and different .*replace\(environment, name="):
+        Mixture((Part(SHORT), Part(larger)))
+    mixture = Mixture((Part(SHORT), Part(dataclasses.replace(larger, name="hard-3"))))
+    assert mixture.name == "hard + hard-3"
 
 
 # Memory
@@ -264,6 +273,25 @@ def test_as_many_pairs_live_at_once_as_the_memory_holds(pairs):
         memory = needed.kept + (pairs + part) * needed.one_pair
         assert pairs_at_once(metarnn(hidden=4), EASY, outer, memory) == pairs
     assert pairs_at_once(metarnn(hidden=4), EASY, outer, 2 * needed.of(64)) == 64
+
+
+def test_the_memory_that_one_pair_needs_holds_one(monkeypatch):
+    monkeypatch.setattr(meta_training, "SHARES_MEMORY", False)  # where this is rounded downwards
+    learner, outer = metarnn(hidden=3), Outer(ES(2, 0.1), 0.05, steps=1, length=3, lifetimes=36)
+    needed = needs(learner, EASY, outer)
+    assert (needed.of(1) - needed.kept) / needed.one_pair < 1
+    assert pairs_at_once(learner, EASY, outer, needed.of(1)) == 1
+
+
+@pytest.mark.parametrize("lifetimes", [1, 50, 501, 7000])
+def test_the_memory_that_a_refusal_asks_for_is_enough(lifetimes):
+    outer = Outer(ES(128, 0.1), 0.05, steps=1, length=10, lifetimes=lifetimes)
+    needed = needs(LEARNER, EASY, outer).of(1)
+    with pytest.raises(ValueError) as refused:
+        pairs_at_once(LEARNER, EASY, outer, 0.9 * needed)
+    figure = float(re.search(r"needs (\S+) GiB", str(refused.value))[1])
+    assert needed <= figure < 1.1 * needed
+    assert pairs_at_once(LEARNER, EASY, outer, figure) >= 1
 
 
 @pytest.mark.slow
@@ -415,6 +443,19 @@ def test_more_steps_go_on_from_the_same_checkpoint(tmp_path):
     train(path=path)
     train(path=whole)
     assert_same_checkpoint(path, whole)
+
+
+def test_options_that_json_changes_do_not_keep_a_run_from_going_on(tmp_path):
+    path = tmp_path / "run.safetensors"
+    options = {"shape": (3, 3), "names": {1: "a"}}
+    learner = dataclasses.replace(LEARNER, options=options)
+    environment = dataclasses.replace(EASY, options=options)
+    for steps in (2, 2, 4):
+        outer = dataclasses.replace(SMALL, steps=steps)
+        trained = meta_train(learner, environment, outer, 0, path, progress=False)
+        assert steps_done(path) == steps and trained.about == checkpoint.load(path)[1]
+    with pytest.raises(ValueError, match="learner=.* is not of plain types .*: give numbers"):
+        train(dataclasses.replace(LEARNER, options={"shape": {3, 4}}))
 
 
 # A checkpoint whose checksum is right and whose contents are wrong

@@ -108,6 +108,28 @@ def test_in_another_thread_nothing_is_changed():
     assert seen == [before]
 
 
+def test_a_stop_is_quiet_where_it_also_ended_what_reads_the_output(monkeypatch, capsys):
+    """As in `| head`: a terminal sends Ctrl-C to all processes of a line."""
+
+    def work():
+        print("not read any more")
+        raise KeyboardInterrupt
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr(stop, "_listening", True)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with open(writing, "w", closefd=False) as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        with pytest.raises(SystemExit) as ended:
+            stop.answering(work)
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)  # for the flush when it is closed
+    os.close(writing)
+    assert ended.value.code == 128 + signal.SIGINT
+    assert capsys.readouterr().err.strip() == stop.SENTENCE
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_does_not_come_to_an_end_is_ended(number):
@@ -290,7 +312,7 @@ class Moment:
         further = all(self.done(path) > done for path, done in zip(self.paths, self.before))
         if self.name == "step":
             return further
-        return further and any(self.paths[0].parent.glob(".*"))
+        return further and any(self.paths[0].parent.glob(f".*.{checkpoint.UNFINISHED}*"))
 
 
 def stop_command(out, name, to_group, number):

@@ -161,10 +161,67 @@ def test_what_another_study_recorded_is_not_meta_trained_again(out, tmp_path, mo
     first, of_first = checkpoint.load(run.record_path(out, STUDY, "tiny", NAME, 3))
     assert about["study"] == "other" and about["training"] == of_first["training"]
     assert about["seconds"]["training"] == of_first["seconds"]["training"]
+    made = {"commit", "date", "device", "cores", "python", "versions"}
+    assert about["meta_trained"] == {name: of_first[name] for name in made}
     kept = [name for name in first if name.startswith(("theta/", "curve/"))]
     assert sorted(arrays) == sorted(kept)
     for name in kept:
         np.testing.assert_array_equal(arrays[name], first[name])
+
+
+def test_what_was_meta_trained_on_another_machine_keeps_its_provenance(out, tmp_path, monkeypatch):
+    """Also in the copy of a copy."""
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 3)
+    arrays, about = checkpoint.load(path)
+    by = records.provenance() | {"device": "a distant GPU", "date": "2020-01-02T03:04:05+00:00"}
+    checkpoint.save(path, arrays, about | {"meta_trained": by})
+    monkeypatch.setattr(run, "meta_train", None)  # to call it would be an error
+    for name in ("copied", "again"):
+        other = dataclasses.replace(STUDY, name=name, tests=lambda training: ())
+        copy = run.run_training(other, "tiny", NAME, 3, tmp_path)
+        assert checkpoint.load(copy)[1]["meta_trained"] == by
+        path.unlink()
+        path = copy
+
+
+def test_what_another_study_recorded_without_its_provenance_is_refused(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 3)
+    arrays, about = checkpoint.load(path)
+    other = dataclasses.replace(STUDY, name="other", tests=lambda training: ())
+    for wrong, name in (
+        (without(about, "device"), "device"),
+        (about | {"meta_trained": "here"}, "meta_trained"),
+    ):
+        checkpoint.save(path, arrays, wrong)
+        with pytest.raises(FileTrouble, match=f"{path} holds no '{name}' in what it says"):
+            run.run_training(other, "tiny", NAME, 3, tmp_path)
+
+
+def test_names_with_dots_and_brackets_name_files_like_others(tmp_path, monkeypatch):
+    training = dataclasses.replace(STUDY.scale("tiny").training(NAME), name="easy [v1.0].5")
+    scale = dataclasses.replace(STUDY.scale("tiny"), trainings=(training,), seeds=(0,))
+    study = dataclasses.replace(STUDY, scales={"tiny": scale})
+    path, _ = run.run_study(study, "tiny", tmp_path)
+    (first, *_) = study.tests(training)
+    later = dataclasses.replace(first, name="later")
+    more = dataclasses.replace(study, tests=lambda training: (*study.tests(training), later))
+    run.run_study(more, "tiny", tmp_path)
+    assert records.further(path) == [path.with_name("easy [v1.0].5-0.2.safetensors")]
+    arrays = results.load(more, "tiny", tmp_path).records["easy [v1.0].5", 0][0]
+    np.testing.assert_array_equal(arrays["later/blocks"], arrays[f"{first.name}/blocks"])
+    monkeypatch.setattr(run, "meta_train", None)  # to call it would be an error
+    run.run_training(dataclasses.replace(study, name="other"), "tiny", training.name, 0, tmp_path)
+
+
+def test_files_of_later_tests_come_in_the_order_of_their_numbers(tmp_path):
+    names = [f"a.0-1.{number}.safetensors" for number in (2, 3, 10)]
+    others = ["a.0-1.safetensors", "a.0-1.2.checkpoint", "a.0-1.2b.safetensors", "ab0-1.2.json"]
+    for name in [*names, *others, "a.0-12.2.safetensors", "ab0-1.2.safetensors"]:
+        (tmp_path / name).write_text("")
+    found = records.further(tmp_path / "a.0-1.safetensors")
+    assert [file.name for file in found] == names
 
 
 def test_the_same_name_with_another_configuration_is_meta_trained(out, tmp_path):
@@ -269,23 +326,24 @@ def changed_tests(**changes):
     return dataclasses.replace(STUDY, scales={"tiny": scale})
 
 
+def with_more(*more, references=()):
+    """The tiny study with further tests, all like its first, and further references."""
+    tests = [
+        dataclasses.replace(STUDY.tests(STUDY.scale("tiny").trainings[0])[0], name=name)
+        for name in more
+    ]
+    return dataclasses.replace(
+        STUDY,
+        tests=lambda training: (*STUDY.tests(training), *tests),
+        references=(*STUDY.references, *references),
+    )
+
+
 def test_tests_that_a_study_was_given_later_stand_in_a_file_beside_the_record(out, tmp_path):
     shutil.copytree(out, tmp_path, dirs_exist_ok=True)
     path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
     whole, _ = checkpoint.load(path)
     before = path.read_bytes()
-
-    def with_more(*more, references=()):
-        tests = [
-            dataclasses.replace(STUDY.tests(STUDY.scale("tiny").trainings[0])[0], name=name)
-            for name in more
-        ]
-        return dataclasses.replace(
-            STUDY,
-            tests=lambda training: (*STUDY.tests(training), *tests),
-            references=(*STUDY.references, *references),
-        )
-
     added = dataclasses.replace(STUDY.references[0], name="again/easy")
     run.run_study(with_more("later", references=[added]), "tiny", tmp_path)
     run.run_study(with_more("later", "still_later", references=[added]), "tiny", tmp_path)
@@ -303,6 +361,20 @@ def test_tests_that_a_study_was_given_later_stand_in_a_file_beside_the_record(ou
     (references,) = records.further(path.with_name("references.safetensors"))
     assert sorted(checkpoint.load(references)[0]) == ["again/easy/blocks", "again/easy/mean"]
     assert checkpoint.load(references)[1]["record"] == "references"
+
+
+def test_a_file_of_later_tests_is_not_written_over_another(out, tmp_path):
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    path = run.record_path(tmp_path, STUDY, "tiny", NAME, 0)
+    for study in (with_more("later"), with_more("later", "still_later")):
+        run.run_training(study, "tiny", NAME, 0, tmp_path)
+    second, third = records.further(path)
+    second.unlink()
+    before = third.read_bytes()
+    run.run_training(study, "tiny", NAME, 0, tmp_path)
+    assert third.read_bytes() == before
+    assert records.further(path) == [second, third]
+    assert {"later/blocks", "still_later/blocks"} < records.read(path)[0].keys()
 
 
 def test_a_checkpoint_of_another_machine_is_tested_and_recorded(out, tmp_path):
@@ -568,6 +640,36 @@ def test_somebody_elses_commit_is_not_ours(tmp_path):
 def test_a_lifetime_that_cannot_be_cut_into_ten_is_refused():
     with pytest.raises(ValueError, match="25 steps cannot be cut into 10"):
         records.summarise(np.zeros((3, 25)))
+
+
+@pytest.mark.parametrize("shape", [(20,), (3, 20, 2), (0, 20), ()])
+def test_what_is_not_a_measure_of_lifetimes_is_refused(shape):
+    with pytest.raises(ValueError, match=r"measures=.*: give an array \[n, L\]"):
+        records.summarise(np.zeros(shape))
+
+
+def test_the_late_rise_is_that_of_a_line_through_the_last_fifth():
+    curve = np.r_[np.zeros(40), np.arange(10.0)][None]  # 4.5 in the mean, and 10 in ten steps
+    assert results.late_rise(curve) == pytest.approx(10 / 4.5)
+    assert results.late_rise(np.r_[curve, curve], none=2.5) == pytest.approx(10 / 2)
+    assert results.late_rise(curve, none=9.5) == pytest.approx(-10 / 5)
+    with pytest.raises(ValueError, match="9 outer steps has no last fifth: give at least 10"):
+        results.late_rise(curve[:, :9])
+
+
+def test_a_late_rise_of_something_else_is_refused():
+    for shape in ((20,), (2, 20, 3), ()):
+        with pytest.raises(ValueError, match=r"fitness=.*: give an array \[S, T\]"):
+            results.late_rise(np.ones(shape))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("level", [0.0, 0.1, -50.3])
+def test_a_late_rise_above_the_curve_itself_is_refused(kind, level):
+    curve = np.full((3, 40), level, kind)
+    with pytest.raises(ValueError, match=f"none={level} is the mean of .*`fitness`: give two "):
+        results.late_rise(curve, level)
 
 
 def test_the_same_seed_meets_the_same_tasks():

@@ -1,10 +1,13 @@
 """`make verify` finds what does not follow from the records any more."""
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -44,6 +47,13 @@ def test_differences_are_found_wherever_they_are():
     assert len(list(verify.differences(kept, kept | {"b": 1}))) == 1
 
 
+@pytest.mark.parametrize("kept", [0.5, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("found", [0.5, float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_the_same_as_itself_alone(kept, found):
+    differ = list(verify.differences({"a": [kept]}, {"a": [found]}))
+    assert len(differ) == (0 if repr(kept) == repr(found) else 1)
+
+
 @pytest.fixture
 def out(tmp_path):
     """A copy of one record, and what stands beside it."""
@@ -67,6 +77,63 @@ def test_a_theta_that_is_not_the_recorded_one_is_found_out(out):
     checkpoint.save(path, arrays, about)
     assert "symla-easy-0 on" in verify.retest(out, *sample)
     assert records.read(path)[1] == about
+
+
+@pytest.fixture
+def verified(out, monkeypatch, capsys):
+    """`verified(arguments) -> (status, stdout, stderr)` of the command, with a folder that holds
+    one record, which no claim needs, and verdicts that are not those of now."""
+    (out / verify.KEPT).write_text(json.dumps({"criteria": "of then"}))
+    monkeypatch.setattr(verify, "verdicts", lambda out: {"criteria": "of now"})
+
+    def verified(*arguments):
+        monkeypatch.setattr(sys, "argv", ["verify", "--data", str(out), *arguments])
+        status = verify.command()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return verified
+
+
+def assert_one_sentence(status, err):
+    """Of a command that could not be done, which is not the status for what differs."""
+    assert status == 2 and err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_damaged_record_of_the_sample_is_a_sentence(out, verified):
+    (path,) = out.rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-9])
+    status, _, err = verified("--write")
+    assert_one_sentence(status, err)
+    assert f"{path} is damaged" in err
+    assert json.loads((out / verify.KEPT).read_text()) == {"criteria": "of then"}
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_anything_is_tested(
+    out, verified, monkeypatch
+):
+    def read_only(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(verify, "retest", None)
+    status, _, err = verified("--write")
+    assert_one_sentence(status, err)
+    assert f"Cannot write {out / verify.KEPT}: Read-only file system" in err
+
+
+def test_the_verdicts_are_kept_after_the_sample_was_tested(out, verified, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verify, "retest", interrupted)
+    assert verified("--write")[0] == 130
+    assert json.loads((out / verify.KEPT).read_text()) == {"criteria": "of then"}
+    monkeypatch.setattr(verify, "retest", lambda *arguments: "")
+    assert verified()[0] == 1
+    assert verified("--write")[0] == 0
+    assert json.loads((out / verify.KEPT).read_text()) == {"criteria": "of now"}
+    assert verified()[0] == 0
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ class Mixture:
     """Environments to meta-train on together.
 
     Raises:
-        ValueError: no environment at all, or the same name twice.
+        ValueError: no environment at all, or two of the same name.
     """
 
     parts: Annotated[tuple[Part, ...], FILLED]
@@ -45,6 +45,15 @@ class Mixture:
     def __post_init__(self):
         names = [part.environment.name for part in self.parts]
         twice = sorted({name for name in names if names.count(name) > 1})
+        for name in twice:
+            first, *others = [
+                part.environment.options for part in self.parts if part.environment.name == name
+            ]
+            if any(other != first for other in others):
+                raise ValueError(
+                    f"parts has two environments with the name {name} and different options: give "
+                    "each a name of its own with dataclasses.replace(environment, name=...)."
+                )
         if twice:
             raise ValueError(
                 f"parts has {', '.join(twice)} twice: give each environment once, with a larger "

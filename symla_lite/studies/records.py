@@ -9,6 +9,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
@@ -100,12 +101,33 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def summarise(measures: np.ndarray) -> dict[str, np.ndarray]:
+def meta_trained(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Where, when and with what the theta of a record was meta-trained, which is elsewhere where
+    its record says so.
+
+    Args:
+        path: its file, for the message.
+        about: what it says.
+
+    Raises:
+        FileTrouble: it does not say.
+    """
+    if "meta_trained" not in about:
+        check_made(path, about, PROVIDED)
+        return {name: about[name] for name in PROVIDED}
+    check_made(path, about, {"meta_trained": Mapping})
+    return dict(about["meta_trained"])
+
+
+def summarise(measures: Annotated[np.ndarray, "n L"]) -> dict[str, np.ndarray]:
     """What is kept of a measure taken at every step of many lifetimes, [lifetimes, L].
 
     Returns:
         `blocks`, each lifetime's sums over ten equal parts of it, [lifetimes, 10]; `mean`, the mean
         over lifetimes at every step, [L].
+
+    Raises:
+        ValueError: another shape, or lifetimes that cannot be cut into ten equal parts.
     """
     lifetimes, length = measures.shape
     if length % BLOCKS:
@@ -145,8 +167,9 @@ def unflatten(arrays: Mapping[str, np.ndarray], prefix: str, like: Theta) -> The
 def further(path: Path) -> list[Path]:
     """The files beside a record, in their order, that hold tests which its study was given later: a
     record is never changed."""
-    number = lambda file: int(file.suffixes[0][1:])  # noqa: E731
-    return sorted(path.parent.glob(f"{path.stem}.[0-9]*{path.suffix}"), key=number)
+    named = re.compile(re.escape(path.stem) + r"\.([0-9]+)" + re.escape(path.suffix))
+    found = ((named.fullmatch(file.name), file) for file in path.parent.glob("*"))
+    return [file for _, file in sorted((int(match[1]), file) for match, file in found if match)]
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -231,18 +254,25 @@ def check(
         check_curve(path, arrays, training)
 
 
-PROVENANCE = {
+PROVIDED = {
     "commit": str,
     "date": str,
     "device": str,
     "cores": int,
     "python": str,
     "versions": Mapping,
-    "seconds": Mapping,
-    "test_lifetimes": int,
-    "test_length": int,
 }
+"""What `provenance` says, and the type of each."""
+
+PROVENANCE = PROVIDED | {"seconds": Mapping, "test_lifetimes": int, "test_length": int}
 """What every record says of how it was made, and the type of each."""
+
+
+def check_made(path: Path, about: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Raises `FileTrouble` where a record does not say something of some type."""
+    for name, kind in kinds.items():
+        if not isinstance(about.get(name), kind):
+            raise checkpoint.wrong(path, f"no {name!r} in what it says of itself")
 
 
 def check_about(
@@ -264,9 +294,7 @@ def check_about(
     Raises:
         FileTrouble: it says something else, or does not say how it was made.
     """
-    for name, kind in PROVENANCE.items():
-        if not isinstance(about.get(name), kind):
-            raise checkpoint.wrong(path, f"no {name!r} in what it says of itself")
+    check_made(path, about, PROVENANCE)
     wanted: dict[str, Any] = {"study": study.name}
     if training is not None:
         wanted["training"] = {

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -137,7 +137,7 @@ UNFINISHED = 0.02
 """A curve of meta-training whose `late_rise` is larger than this was cut while it rose."""
 
 
-def late_rise(fitness: np.ndarray, none: float = 0.0) -> float:
+def late_rise(fitness: Annotated[np.ndarray, "S T"], none: float = 0.0) -> float:
     """By how much meta-training still gained at its end: the rise of a straight line through the
     last fifth of its curve, as a share of what it has there above `none`.
 
@@ -149,12 +149,17 @@ def late_rise(fitness: np.ndarray, none: float = 0.0) -> float:
         The share; negative where the curve falls.
 
     Raises:
-        ValueError: fewer than ten outer steps.
+        ValueError: fewer than ten outer steps, or no gap between the last fifth and `none`.
     """
     steps = fitness.shape[-1]
     if steps < 10:
         raise ValueError(f"A curve of {steps} outer steps has no last fifth: give at least 10.")
     last = np.mean(fitness[..., -(steps // 5) :], axis=0)
+    # Curves have 32 bits: what is left of equal numbers after rounding is no gap.
+    if np.isclose(last.mean(), none, rtol=1e-6, atol=0.0):
+        raise ValueError(
+            f"none={none} is the mean of the last fifth of `fitness`: give two levels with a gap."
+        )
     slope, _ = np.polyfit(np.arange(len(last)), last, 1)
     return float(slope * len(last) / (last.mean() - none))
 

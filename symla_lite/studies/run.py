@@ -3,6 +3,8 @@
 import concurrent.futures
 import contextlib
 import functools
+import glob
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,20 +92,25 @@ def run_training(
         return path
 
     unfinished = path.with_suffix(".checkpoint")
-    trained = trained_elsewhere(path, training, wanted, out) or meta_train(
-        training.learner,
-        training.environment,
-        training.outer,
-        seed,
-        unfinished,
-        start=start,
-        progress=position is not None,
-        label=f"{name}-{seed}",
-        position=position,
-        memory=memory,
-    )
+    if elsewhere := trained_elsewhere(path, training, wanted, out):
+        trained, by = elsewhere
+        more = {"meta_trained": by}
+    else:
+        trained = meta_train(
+            training.learner,
+            training.environment,
+            training.outer,
+            seed,
+            unfinished,
+            start=start,
+            progress=position is not None,
+            label=f"{name}-{seed}",
+            position=position,
+            memory=memory,
+        )
+        more = {}
     if devices.is_first():
-        test_and_record(study, scale, training, trained, path)
+        test_and_record(study, scale, training, trained, path, more)
         unfinished.unlink(missing_ok=True)
     devices.wait_for_all(path.stem)
     return path
@@ -205,9 +212,9 @@ def test_further(study: Study, scale: str, path: Path, training: Training | None
         theta = theta_for(test) if training is None else records.theta_of(arrays, training)
         found |= run_test(study, study.scale(scale), test, theta)
     seconds = {"testing": time.monotonic() - began}
-    number = 2 + len(records.further(path))
+    beside = (path.with_suffix(f".{number}{path.suffix}") for number in itertools.count(2))
     checkpoint.save(
-        path.with_suffix(f".{number}{path.suffix}"),
+        next(file for file in beside if not os.path.lexists(file)),
         found,
         records.about(study, scale, seconds) | {"record": path.stem},
     )
@@ -220,7 +227,7 @@ def theta_for(test: Test) -> Theta:
 
 def trained_elsewhere(
     path: Path, training: Training, wanted: Mapping[str, Any], out: Path
-) -> MetaTrained | None:
+) -> tuple[MetaTrained, dict[str, Any]] | None:
     """What another study's or scale's record has of the very same meta-training: two of them may
     begin with the same steps of a curriculum. None where there is no such record.
 
@@ -229,8 +236,14 @@ def trained_elsewhere(
         training: whose.
         wanted: what has to be recorded there as meta-trained.
         out: the folder of all records.
+
+    Returns:
+        What was meta-trained, and the provenance of that, as `record_checkpoint` takes it.
+
+    Raises:
+        FileTrouble: such a record has wrong contents, or does not say how it was made.
     """
-    for other in sorted(Path(out).glob(f"*/*/{path.name}")):
+    for other in sorted(Path(out).glob(f"*/*/{glob.escape(path.name)}")):
         arrays, about = checkpoint.load(other)
         if about.get("training") == wanted:
             of_training = {
@@ -247,7 +260,7 @@ def trained_elsewhere(
             spent = checkpoint.at(about, "seconds", "training")
             if not isinstance(spent, float):
                 raise checkpoint.wrong(other, "no 'seconds' in what it says of itself")
-            return MetaTrained(theta, curve, wanted, spent)
+            return MetaTrained(theta, curve, wanted, spent), records.meta_trained(other, about)
     return None
 
 

@@ -55,6 +55,9 @@ REFERENCES: dict[str, Callable[[], Learner]] = {
 }
 """Agents that need no record."""
 
+KEPT = 32
+"""Learners, and programs of them, that are kept for other agents. A program takes 6 MiB or so."""
+
 
 class Record(NamedTuple):
     """Where a recorded theta comes from."""
@@ -188,6 +191,7 @@ def divided(x: jax.Array, size: jax.Array) -> jax.Array:
     return jnp.where(size > 0, x / jnp.where(size > 0, size, 1.0), 0.0)
 
 
+@functools.lru_cache(maxsize=KEPT)  # equal agents share a learner, and so its programs
 def standardising(learner: Learner) -> Learner:
     """The same learner, which sees each entry of its observation with the mean and the variance of
     all that came so far brought to 0 and 1, and cut off at ±`FARTHEST`.
@@ -211,6 +215,7 @@ def standardising(learner: Learner) -> Learner:
     return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
 
 
+@functools.lru_cache(maxsize=KEPT)
 def scaling_rewards(learner: Learner) -> Learner:
     """The same learner, which receives each reward divided by the root of the mean square of all
     rewards so far: zero stays zero, and no sign changes.
@@ -331,12 +336,22 @@ NOT_FINITE = (
 """Ends what is said where they are not."""
 
 
-@functools.cache
+@functools.lru_cache(maxsize=KEPT)
 def compiled(learner: Learner, many: bool = False) -> Callable:
-    """`act` of a learner, or of many lifetimes side by side, compiled once for each pair of
-    sizes."""
+    """`act` of a learner, or of many lifetimes side by side, compiled once for each pair of sizes
+    however many agents have that learner."""
     step = functools.partial(act, learner)
     return jax.jit(jax.vmap(step, in_axes=(None, 0, 0, 0, 0)) if many else step)
+
+
+unrewarded = functools.lru_cache(maxsize=KEPT)(without_reward)
+"""`without_reward`, the same control for the same learner."""
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _reference(name: str) -> Learner:
+    """The learner of a reference (`REFERENCES`), the same at every call."""
+    return REFERENCES[name]()
 
 
 @dataclasses.dataclass(eq=False)
@@ -376,7 +391,7 @@ class Agent:
     def without_reward(self) -> "Agent":
         """The same agent with its reward input held at zero. What it earns it has not learned from
         reward (`controls`)."""
-        return Agent(without_reward(self.learner), self.theta)
+        return Agent(unrewarded(self.learner), self.theta)
 
     def reset(self, sizes: Sizes, seed: Seed = 0) -> None:
         """Begins a new lifetime. All that was learned before is forgotten.
@@ -444,7 +459,7 @@ class Agent:
 def load(name: Name, standardise: bool = True, scale_rewards: bool = False) -> Agent:
     """`Agent.load`."""
     if name in REFERENCES:
-        learner = REFERENCES[name]()
+        learner = _reference(name)
         # Theirs are constants, the same for all sizes.
         theta = learner.init_theta(jax.random.key(0), Sizes(1, 2))
     else:

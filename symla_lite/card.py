@@ -12,11 +12,12 @@ import numpy as np
 from symla_lite import agent, play
 from symla_lite.agent import REFERENCES, Record
 from symla_lite.checks import Count, Name
+from symla_lite.environments.environment import Environment
 from symla_lite.figures import bracketed
 from symla_lite.learner import count
-from symla_lite.meta_testing import Estimate, estimate
+from symla_lite.meta_testing import Estimate
 from symla_lite.play import WITHOUT_REWARD
-from symla_lite.studies import records, results
+from symla_lite.studies import Study, records, results
 from symla_lite.studies.study import BLOCKS
 
 LATE = 2
@@ -24,18 +25,19 @@ LATE = 2
 
 NOT_MEASURED = "–"
 
-CONTROLS = ("_without_reward", "_without_observation", "_reward_off", "_wiped")
+CONTROLS = ("_without_reward", "_without_observation", "_reward_off", "_reward_held", "_wiped")
 """Ends the name of a test that is a control."""
 
 
 def late(blocks: Annotated[np.ndarray, "n 10"], length: Count) -> Estimate:
-    """The mean of a step in the last fifth of lifetimes, with its 95% interval over lifetimes.
+    """The mean of a step in the last fifth of lifetimes, with its 95% interval over lifetimes; see
+    `play.of_lifetimes`.
 
     Args:
         blocks: sums over ten equal parts of each lifetime, [lifetimes, 10].
         length: L.
     """
-    return estimate(blocks[None, :, -LATE:].sum(axis=-1) / (LATE * length / BLOCKS))
+    return play.of_lifetimes(blocks[:, -LATE:].sum(axis=-1) / (LATE * length / BLOCKS))
 
 
 def measured(arrays: Mapping[str, np.ndarray], test: str) -> tuple[np.ndarray, int]:
@@ -58,6 +60,11 @@ def entry(arrays: Mapping[str, np.ndarray], test: str) -> str:
     return bracketed(late(*measured(arrays, test)), 3)
 
 
+def compared(name: Name) -> tuple[str, ...]:
+    """Those beside an agent that it has to be better than where it learns."""
+    return (name + WITHOUT_REWARD, "random", "win-stay")
+
+
 def learned(arrays: Mapping[str, np.ndarray], name: Name) -> bool:
     """Whether an agent's reward in the last fifth lies above its own without its reward, a random
     agent's, and that of the reflex win-stay, lose-shift: the 95% intervals do not touch.
@@ -70,8 +77,18 @@ def learned(arrays: Mapping[str, np.ndarray], name: Name) -> bool:
     def end(agent):
         return late(*measured(arrays, agent))
 
-    others = (name + WITHOUT_REWARD, "random", "win-stay")
-    return end(name).low > max(end(other).high for other in others)
+    low = end(name).low
+    # Of a single lifetime the ends are NaN, and no number lies above NaN.
+    return all(low > end(other).high for other in compared(name))
+
+
+def verdict(arrays: Mapping[str, np.ndarray], name: Name) -> str:
+    """Whether an agent `learned`, yes or no. A dash where one of those that it is compared with is
+    not recorded, or where one of them has a single lifetime, and so no interval."""
+    lifetimes = [len(arrays.get(f"{who}/blocks", ())) for who in (name, *compared(name))]
+    if min(lifetimes) < 2:
+        return NOT_MEASURED
+    return "yes" if learned(arrays, name) else "no"
 
 
 def first(arrays: Mapping[str, np.ndarray], test: str) -> str:
@@ -144,22 +161,44 @@ def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str,
     return Table("Where it comes from", "What was run.", ["what", "which"], rows)
 
 
+def in_usual_order(environment: Environment) -> dict[str, Any]:
+    """The name and the options of an environment, or of what it permutes."""
+    about = {"name": environment.name, **environment.options}
+    while about["name"].endswith("permuted") and "of" in about:
+        about = about["of"]
+    return about
+
+
+def chance(study: Study, environment: Environment) -> str | None:
+    """The name of the reference that acts at random in an environment; None where a study has none.
+
+    A uniformly random policy looks at nothing and prefers no action. So it earns the same where
+    inputs and actions are permuted, and its reference is then that of the usual order.
+    """
+    at_random = [test for test in study.references if test.learner.name == "random"]
+    order = in_usual_order(environment)
+    same = [test.name for test in at_random if test.environment is environment]
+    alike = [test.name for test in at_random if in_usual_order(test.environment) == order]
+    return next(iter(same + alike), None)
+
+
 def in_its_study(record: Record, arrays: Mapping[str, np.ndarray]) -> Table:
     """What a theta earned, or lost, in the environments of its study."""
     path = results.references_path(results.recorded(), record.study, record.scale)
     others = records.read(path)[0] if path.exists() else {}
-    names = [test.name for test in record.study.tests(record.training)]
-    rows = [
-        [
-            name,
-            first(arrays, name),
-            entry(arrays, name),
-            entry(arrays, f"{name}_without_reward"),
-            entry(others, f"random/{name}"),
-        ]
-        for name in names
-        if f"{name}/blocks" in arrays and not name.endswith(CONTROLS)
-    ]
+    rows = []
+    for test in record.study.tests(record.training):
+        name, at_random = test.name, chance(record.study, test.environment)
+        if f"{name}/blocks" in arrays and not name.endswith(CONTROLS):
+            rows.append(
+                [
+                    name,
+                    first(arrays, name),
+                    entry(arrays, name),
+                    entry(arrays, f"{name}_without_reward"),
+                    entry(others, at_random) if at_random else NOT_MEASURED,
+                ]
+            )
     says = (
         "What the study measures, per step: regret in bandits, reward in all else. Means over "
         "lifetimes, with 95% intervals over lifetimes of this one theta."
@@ -174,8 +213,7 @@ def in_gymnasium(name: Name) -> Table:
     for environment, (arrays, about) in play.recorded(name).items():
         own = about["agent"]
         found = [entry(arrays, who) for who in (own, own + WITHOUT_REWARD)]
-        verdict = "yes" if learned(arrays, own) else "no"
-        rows.append([environment, verdict, first(arrays, own), *found])
+        rows.append([environment, verdict(arrays, own), first(arrays, own), *found])
     says = (
         "Reward per step, with observations standardised as they come in. It learns where the "
         "interval of the last fifth lies above those of the same agent without its reward, of a "

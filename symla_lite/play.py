@@ -38,6 +38,7 @@ from symla_lite.figures import bracketed
 from symla_lite.learner import Sizes
 from symla_lite.meta_testing import Estimate, estimate
 from symla_lite.studies import records, results
+from symla_lite.studies.study import BLOCKS
 
 PARTS = 20
 """Into which a lifetime is cut to be drawn."""
@@ -64,8 +65,13 @@ class Played(NamedTuple):
     def returns(self) -> list[np.ndarray]:
         """The sum of the rewards of every episode that came to its end, [episodes] of each
         lifetime."""
-        sums = np.cumsum(self.reward, axis=1)
-        return [np.diff(row[end], prepend=0.0) for row, end in zip(sums, self.end)]
+        # Each by itself and in 64 bits: of a sum over the lifetime, 32 bits keep too little.
+        return [
+            np.array(
+                [part.sum(dtype=float) for part in np.split(row, np.flatnonzero(end) + 1)[:-1]]
+            )
+            for row, end in zip(self.reward, self.end)
+        ]
 
 
 def suited(environment: Any) -> Any:
@@ -77,6 +83,7 @@ def suited(environment: Any) -> Any:
     Returns:
         The environment, in gymnasium's `FlattenObservation` where its observations are no vectors
         already: the number of a state becomes one-hot, and of several parts one vector is made.
+        The caller has to close it, also where it was made of an ID.
 
     Raises:
         ValueError: gymnasium is not installed or has no such environment; its observations are
@@ -84,46 +91,58 @@ def suited(environment: Any) -> Any:
     """
     try:
         import gymnasium
-        from gymnasium import spaces
     except ImportError as missing:
         raise ValueError(
             "gymnasium is not installed, and the environments are its: run pip install gymnasium "
             "and then take the same call again."
         ) from missing
-    if isinstance(environment, str):
-        try:
-            environment = gymnasium.make(environment)
-        except Exception as trouble:  # an ID may lead to any code
-            raise ValueError(
-                f"gymnasium does not make environment={environment!r} ({said(trouble)}): take an "
-                "ID that gymnasium.pprint_registry() lists, and install what it needs."
-            ) from trouble
+    if not isinstance(environment, str):
+        return _seen_as_vectors(environment)
+    try:
+        made = gymnasium.make(environment)
+    except Exception as trouble:  # an ID may lead to any code
+        raise ValueError(
+            f"gymnasium does not make environment={environment!r} ({said(trouble)}): take an ID "
+            "that gymnasium.pprint_registry() lists, and install what it needs."
+        ) from trouble
+    try:
+        return _seen_as_vectors(made)
+    except BaseException:
+        close_quietly(made)
+        raise
+
+
+def _seen_as_vectors(environment: Any) -> Any:
+    """`suited` of what is no ID."""
+    import gymnasium
+    from gymnasium import spaces
+
     if not isinstance(environment, gymnasium.Env):
         raise ValueError(
-            f"environment={environment!r:.60} is none of gymnasium: give one that gymnasium.make "
-            "returned, or its ID."
+            f"environment={in_one_line(repr(environment))} is none of gymnasium: give one that "
+            "gymnasium.make returned, or its ID."
         )
     with naming(environment, "when asked for its spaces"):
         choices, seen = environment.action_space, environment.observation_space
+    named = f"environment={name_of(environment)!r}"
     if not isinstance(choices, spaces.Discrete):
         raise ValueError(
-            f"The actions of environment={name_of(environment)!r} are {choices!s:.80}, and "
-            "learners here choose one of a few: take an environment with a Discrete action space, "
-            "such as CartPole-v1."
+            f"The actions of {named} are {in_one_line(str(choices))}, and learners here choose one "
+            "of a few: take an environment with a Discrete action space, such as CartPole-v1."
         )
     if not is_vector(seen):
         raise ValueError(
-            f"The observations of environment={name_of(environment)!r} are {seen!s:.80}, and "
-            "learners here see a vector: take an environment without images or texts, or put it "
-            "into gymnasium.wrappers.FlattenObservation if they are small."
+            f"The observations of {named} are {in_one_line(str(seen))}, and learners here see a "
+            "vector: take an environment without images or texts, or put it into "
+            "gymnasium.wrappers.FlattenObservation if they are small."
         )
     entries = spaces.flatdim(seen)
     if entries == 0:
         raise ValueError(
-            f"The observations of environment={name_of(environment)!r} are {seen!s:.80}, which is "
-            "empty: take an environment in which something is seen."
+            f"The observations of {named} are {in_one_line(str(seen))}, which is empty: take an "
+            "environment in which something is seen."
         )
-    check_sizes(f"environment={name_of(environment)!r}", Sizes(int(entries), int(choices.n)))
+    check_sizes(named, Sizes(int(entries), int(choices.n)))
     if isinstance(seen, spaces.Box):
         return environment
     return gymnasium.wrappers.FlattenObservation(environment)
@@ -153,6 +172,11 @@ def said(trouble: Exception) -> str:
     return f"{type(trouble).__name__}: {first}".rstrip(".: ")
 
 
+def in_one_line(text: str) -> str:
+    """The first 80 letters of a text that may have several lines, such as an array's."""
+    return " ".join(text.split())[:80]
+
+
 @contextlib.contextmanager
 def naming(environment: Any, when: str) -> Iterator[None]:
     """Makes one sentence of whatever an environment raises, a `ValueError`."""
@@ -163,6 +187,33 @@ def naming(environment: Any, when: str) -> Iterator[None]:
             f"environment={name_of(environment)!r} failed {when} ({said(trouble)}): take one that "
             "gymnasium.utils.env_checker.check_env accepts, and whose numbers are finite."
         ) from trouble
+
+
+def close_quietly(environment: Any) -> None:
+    """Closes an environment where another error is on its way, which must not be hidden."""
+    with contextlib.suppress(Exception):
+        environment.close()
+
+
+@contextlib.contextmanager
+def closing(environment: Any) -> Iterator[Any]:
+    """Closes an environment in the end, whatever happens. Raises `ValueError` where that fails."""
+    try:
+        yield environment
+    except BaseException:  # also Ctrl-C
+        close_quietly(environment)
+        raise
+    with naming(environment, "when it was closed"):
+        environment.close()
+
+
+@contextlib.contextmanager
+def opened(environment: Any) -> Iterator[Any]:
+    """An environment that suits (`suited`). What was made of an ID is closed in the end; what was
+    given stays open."""
+    found = suited(environment)
+    with closing(found) if isinstance(environment, str) else contextlib.nullcontext():
+        yield found
 
 
 def sizes_of(environment: Any) -> Sizes:
@@ -216,17 +267,23 @@ def play(
     NEXT_STEP).
 
     Args:
-        environment: one that `gymnasium.make` returned, or its ID.
+        environment: one that `gymnasium.make` returned, which stays open, or its ID.
         agent: each lifetime is a new one, and its own `memory` stays as it is.
         steps: L, in a lifetime, episodes and resets together.
-        lifetimes: side by side, each in its own copy of the environment.
+        lifetimes: side by side, each in its own copy of the environment, which is closed in the
+            end.
         seed: decides everything random, in the environment and in the agent.
 
     Raises:
         ValueError: the environment does not suit (see `suited`) or fails, the agent's theta does
             not fit its sizes, something is not finite, or all of it does not fit into memory.
     """
-    environment = suited(environment)
+    with opened(environment) as suits:
+        return _played(suits, agent, steps, lifetimes, seed)
+
+
+def _played(environment: Any, agent: Agent, steps: int, lifetimes: int, seed: int) -> Played:
+    """`play` in an environment that suits. Its copies are closed in the end."""
     sizes = sizes_of(environment)
     check_memory(agent.learner, agent.theta, sizes, lifetimes, steps)
     keys = jax.random.split(jax.random.key(seed), lifetimes)
@@ -234,27 +291,26 @@ def play(
     theta, act = agent.learner.prepare(agent.theta), compiled(agent.learner, many=True)
 
     start = environment.action_space.start
-    with naming(environment, "before its first step"):
-        copies = [copy.deepcopy(environment) for _ in range(lifetimes)]
-        found = [reset(each, seed=seed + i) for i, each in enumerate(copies)]
     rewards, ends = np.zeros((2, lifetimes, steps), np.float32)
-    for t in range(steps):
-        stop.check()
-        o, r, end = (np.array(x, np.float32) for x in zip(*found))
-        actions, logits, memory = act(theta, memory, o, r, end)
-        if not finite((logits, memory)):
-            raise ValueError(
-                f"At step {t + 1} in environment={name_of(environment)!r}, agent has {NOT_FINITE}"
-            )
-        with naming(environment, f"at step {t + 1}"):
-            found = [
-                reset(each) if over else step(each, action)
-                for each, action, over in zip(copies, np.asarray(actions) + start, end)
+    with contextlib.ExitStack() as stack:
+        with naming(environment, "before its first step"):
+            copies = [
+                stack.enter_context(closing(copy.deepcopy(environment))) for _ in range(lifetimes)
             ]
-        rewards[:, t], ends[:, t] = [r for _, r, _ in found], end
-    with naming(environment, "when it was closed"):
-        for each in copies:
-            each.close()
+            found = [reset(each, seed=seed + i) for i, each in enumerate(copies)]
+        for t in range(steps):
+            stop.check()
+            o, r, end = (np.array(x, np.float32) for x in zip(*found))
+            actions, logits, memory = act(theta, memory, o, r, end)
+            if not finite((logits, memory)):
+                where = f"At step {t + 1} in environment={name_of(environment)!r}"
+                raise ValueError(f"{where}, agent has {NOT_FINITE}")
+            with naming(environment, f"at step {t + 1}"):
+                found = [
+                    reset(each) if over else step(each, action)
+                    for each, action, over in zip(copies, np.asarray(actions) + start, end)
+                ]
+            rewards[:, t], ends[:, t] = [r for _, r, _ in found], end
     return Played(rewards, ends > 0)
 
 
@@ -277,10 +333,8 @@ def compare(
     Raises:
         ValueError: see `play`.
     """
-    environment = suited(environment)
-    return {
-        name: play(environment, agent, steps, lifetimes, seed) for name, agent in agents.items()
-    }
+    with opened(environment) as suits:
+        return {name: play(suits, agent, steps, lifetimes, seed) for name, agent in agents.items()}
 
 
 def beside(name: Name) -> dict[str, Agent]:
@@ -299,7 +353,12 @@ def beside(name: Name) -> dict[str, Agent]:
 def last_fifth(reward: Annotated[np.ndarray, "n T"]) -> Estimate:
     """The mean reward of a step in the last fifth of lifetimes [lifetimes, steps], with its 95%
     interval over lifetimes; with no interval (NaN) where there is only one."""
-    each = reward[:, -max(1, reward.shape[1] // 5) :].mean(axis=1)
+    return of_lifetimes(reward[:, -max(1, reward.shape[1] // 5) :].mean(axis=1))
+
+
+def of_lifetimes(each: Annotated[np.ndarray, "n"]) -> Estimate:
+    """The mean of one number for each lifetime, [lifetimes], with its 95% interval over lifetimes;
+    with no interval (NaN) where there is only one."""
     if len(each) == 1:
         return Estimate(float(each[0]), np.nan, np.nan)
     return estimate(each[None])
@@ -410,10 +469,34 @@ def recorded(name: Name) -> dict[str, tuple[dict[str, np.ndarray], dict[str, Any
 
     Raises:
         ValueError: there is no agent of that name.
-        FileTrouble: one of them is damaged.
+        FileTrouble: one of them is damaged or something else, or two are of this agent in the same
+            environment.
     """
     check_name(name)
     files = sorted((results.recorded() / "play").glob("*.safetensors"))
-    found = [checkpoint.load(file) for file in files]
-    of_record = ALIASES.get(name, name)
-    return {about["environment"]: (x, about) for x, about in found if about["record"] == of_record}
+    found: dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]] = {}
+    first: dict[str, Path] = {}
+    for file in files:
+        arrays, about = checkpoint.load(file)
+        _check_record(file, arrays, about)
+        if about["record"] != ALIASES.get(name, name):
+            continue
+        environment = about["environment"]
+        if environment in found:
+            raise checkpoint.FileTrouble(
+                f"{first[environment]} and {file} are both records of {about['record']} in "
+                f"{environment!r}, and only one can be shown: move one of them away."
+            )
+        found[environment], first[environment] = (arrays, about), file
+    return found
+
+
+def _check_record(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
+    """Raises `FileTrouble` where a file is none that `record` wrote."""
+    for name in ("environment", "agent", "record"):
+        if not isinstance(about.get(name), str):
+            raise checkpoint.wrong(path, f"no {name!r} in what it says of itself")
+    everybody = {about["agent"], *(name.rpartition("/")[0] for name in arrays)}
+    shapes = {"blocks": (None, BLOCKS), "mean": (None,), "returns": (None,)}
+    wanted = {f"{who}/{what}": shape for who in everybody for what, shape in shapes.items()}
+    checkpoint.check(path, arrays, wanted)

@@ -260,6 +260,30 @@ def test_the_switches_decide_what_is_done_to_what_comes_in():
     assert names[False, False] == "symla" and len(set(names.values())) == 4
 
 
+# Programs
+
+
+@pytest.mark.parametrize("name", ["random", "one-rule"])
+@pytest.mark.parametrize("options", [{}, {"scale_rewards": True}, {"standardise": False}], ids=str)
+def test_equal_agents_are_compiled_once(name, options):
+    agents.compiled.cache_clear()
+    for _ in range(2):
+        agent = Agent.load(name, **options)
+        for one in (agent, agent.without_reward()):
+            one.reset(SIZES)
+            one.act(np.ones(4))
+            assert agents.compiled(one.learner)._cache_size() == 1
+    assert agents.compiled.cache_info().misses == 2
+
+
+def test_programs_are_not_kept_for_ever():
+    agents.compiled.cache_clear()
+    most = agents.compiled.cache_info().maxsize
+    for _ in range(most + 3):
+        agents.compiled(metarnn(hidden=5))
+    assert agents.compiled.cache_info().currsize == most
+
+
 # What is refused
 
 

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from symla_lite import agent, card, checkpoint, play
+from symla_lite import agent, card, checkpoint, environments, play, studies
 from symla_lite.agent import REFERENCES
-from symla_lite.play import WITHOUT_REWARD
+from symla_lite.play import WITHOUT_REWARD, Played
 from symla_lite.studies import results
 
 RULE = "tasks/night/symla-hearts_2-0"
@@ -54,6 +54,36 @@ def test_the_numbers_of_gymnasium_are_those_of_its_records():
         np.testing.assert_allclose(shown, wanted, atol=6e-4)
 
 
+def test_a_control_has_no_row_of_its_own():
+    for name in ("generated-worlds", "observation_spaces/standard/symla-acrobot-0"):
+        record = agent.record(name)
+        tests = record.study.tests(record.training)
+        usual = [test.name for test in tests if test.learner is record.training.learner]
+        assert [row[0] for row in card.in_its_study(record, record.read()[0]).rows] == usual
+
+
+def test_chance_is_that_of_the_environment_that_was_tested():
+    """A uniformly random policy earns the same where inputs and actions are permuted."""
+    chance = whole("observation_spaces/standard/references")["random/cartpole/mean"]
+    table = rows(card.card("cartpole"))
+    for test in ("original", "permuted"):
+        shown = float(table[test][-1].split(" [")[0])
+        assert shown == pytest.approx(chance[-100:].mean(), abs=6e-4)
+
+
+def test_chance_in_the_very_environment_comes_first():
+    named = 0
+    for study in studies.STUDIES.values():
+        references = {reference.name for reference in study.references}
+        for training in study.scale("standard").trainings:
+            for test in study.tests(training):
+                if f"random/{test.name}" in references:
+                    named += 1
+                    assert card.chance(study, test.environment) == f"random/{test.name}"
+    assert named > 100
+    assert card.chance(studies.STUDIES["classification"], environments.BANDITS["easy"]) is None
+
+
 def test_what_learns_is_clear_of_its_control_and_of_chance():
     def of(own, blind, chance, reflex=0.0):
         noise = np.random.default_rng(0).normal(0, 0.01, (30, 10))
@@ -66,6 +96,27 @@ def test_what_learns_is_clear_of_its_control_and_of_chance():
     assert not card.learned(of(1.0, 0.2, 1.0), "x")
     assert not card.learned(of(0.1, 0.5, 0.2), "x")
     assert not card.learned(of(1.0, 0.5, 0.2, reflex=1.0), "x")
+    unknown = of(1.0, 0.5, 0.2)
+    unknown["win-stay/blocks"] = unknown["win-stay/blocks"][:1]
+    assert not card.learned(unknown, "x"), "one lifetime has no interval"
+
+
+def test_an_agent_that_was_alone_for_one_lifetime_has_dashes_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+    alone = {"one-rule": Played(np.ones((1, 20)), np.zeros((1, 20), bool))}
+    play.record(tmp_path / "play" / "x.safetensors", "X-v0", "one-rule", 0, alone)
+    dash = card.NOT_MEASURED
+    (row,) = card.in_gymnasium("one-rule").rows
+    assert row == ["X-v0", dash, "1.000", "1.000 [nan, nan]", dash]
+    assert card.beside_in_gymnasium("one-rule").rows == [["X-v0, 1 × 20", dash, dash, dash]]
+
+
+def test_the_last_fifth_of_a_card_is_that_of_a_game():
+    reward = np.random.default_rng(3).normal(size=(4, 50))
+    blocks = reward.reshape(4, 10, 5).sum(axis=-1)
+    for n in (1, 4):
+        found, wanted = card.late(blocks[:n], 50), play.last_fifth(reward[:n])
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_another_record_gives_another_card(tmp_path, monkeypatch):

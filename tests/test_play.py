@@ -1,6 +1,7 @@
 """Agents in environments of gymnasium: the loop, what suits, and whether anything is learned."""
 
 import builtins
+import contextlib
 import copy
 import signal
 
@@ -11,10 +12,12 @@ import pytest
 from gymnasium import spaces
 from scipy import stats
 
+from symla_lite import checkpoint, stop
 from symla_lite import play as playing
-from symla_lite import stop
 from symla_lite.agent import REFERENCES, Agent, begin
+from symla_lite.checkpoint import FileTrouble
 from symla_lite.play import Played, compare, curves, in_parts, last_fifth, play, suited
+from symla_lite.studies import results
 
 SEED = 11
 
@@ -90,6 +93,19 @@ def test_returns_are_sums_over_the_episodes_that_ended():
     assert len(second) == 0
 
 
+def test_returns_are_as_exact_late_in_a_lifetime_as_at_its_start():
+    steps = 10**6
+    end = np.zeros((2, steps), bool)
+    end[:, 9::10] = True
+    reward = np.where(end, 0, 0.1).astype(np.float32)
+    reward[1, 0] = 1e9
+    steady, after_one_large = Played(reward, end).returns()
+    wanted = 9 * float(np.float32(0.1))
+    np.testing.assert_allclose(steady, wanted, rtol=1e-12)
+    np.testing.assert_allclose(after_one_large[1:], wanted, rtol=1e-12)
+    assert after_one_large[0] == pytest.approx(1e9 + wanted, rel=1e-9)
+
+
 def test_the_returns_are_those_that_gymnasium_counts():
     """Its wrapper counts every episode in an environment of its own."""
     counted = []
@@ -147,6 +163,7 @@ def test_vectors_numbers_and_their_combinations_suit(name, start):
     assert 2 * 40 * (7 / 15) / (22 / 15) * 0.8 < played.end.sum()  # terminated and truncated alike
 
 
+LINES = spaces.Box(np.zeros((2, 2), np.float32), np.float32([[1, 2], [3, 4]]))
 UNSUITED = {
     "continuous": (World(BOX, BOX), "actions of environment='World' are Box.*take an environment"),
     "several": (World(BOX, spaces.MultiDiscrete([2, 2])), "actions .* are MultiDiscrete.*take"),
@@ -167,6 +184,18 @@ UNSUITED = {
     "empty dict": (World(spaces.Dict({}), spaces.Discrete(2)), "which is empty: take"),
     "empty tuple": (World(spaces.Tuple(()), spaces.Discrete(2)), "which is empty: take"),
     "empty box": (World(spaces.Box(0, 1, (0,)), spaces.Discrete(2)), "which is empty: take"),
+    "bounds of several lines": (
+        World(BOX, LINES),
+        r"actions .* are Box\(0.0, \[\[1. 2.\] \[3. 4.\]\], .*take",
+    ),
+    "image of several lines": (
+        World(LINES, spaces.Discrete(2)),
+        r"observations .* are Box\(0.0, \[\[1. 2.\] \[3. 4.\]\], .*take",
+    ),
+    "array": (
+        np.zeros((3, 3)),
+        r"environment=array\(\[\[0., 0., 0.\], \[0.*none of gymnasium: give",
+    ),
     "states": (World(spaces.Discrete(10**9), spaces.Discrete(2)), "'World' has .*give fewer"),
     "choices": (World(BOX, spaces.Discrete(10**9)), "'World' has .*000 actions.*give fewer"),
 }
@@ -347,6 +376,94 @@ class Stopping:
         return iter((np.zeros(2), 1.0, False, False, {}))
 
 
+# What is closed
+
+
+class Counted(Broken):
+    """Knows which of all that were made are open."""
+
+    open = []
+
+    def __init__(self, **says):
+        super().__init__(**says)
+        self.open.append(self)
+
+    def close(self):
+        self.open.remove(self)  # which fails where it was closed already
+        super().close()
+
+    def __deepcopy__(self, memo):
+        self.say("copy", None)
+        return Counted(**self.says)
+
+
+class Unsuited(Counted):
+    """With actions that are no choice."""
+
+    def __init__(self, **says):
+        super().__init__(**says)
+        self.action_space = BOX
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Registers a class with gymnasium, with what it says, as "Counted-v0"."""
+    monkeypatch.setattr(stop, "_asked", None)
+    monkeypatch.setattr(Counted, "open", [])
+
+    def register(kind=Counted, **says):
+        gymnasium.register("Counted-v0", kind, disable_env_checker=True, kwargs=says)
+        return "Counted-v0"
+
+    yield register
+    gymnasium.registry.pop("Counted-v0", None)
+
+
+WAYS_OUT = {
+    "the end": ({}, None, None),
+    "no copy": ({"copy": TypeError("cannot pickle")}, ValueError, FIRST),
+    "reset raises": ({"reset": RuntimeError("gone")}, ValueError, FIRST),
+    "step raises": ({"step": KeyError("door")}, ValueError, f"{THIRD} .*door"),
+    "stopped": ({"step": Stopping()}, KeyboardInterrupt, "Stopped"),
+    "close raises": ({"close": OSError("shut")}, ValueError, "when it was closed .*shut"),
+    "step and close raise": (
+        {"step": KeyError("door"), "close": OSError("shut")}, ValueError, f"{THIRD} .*door",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+@pytest.mark.parametrize("call", ["play", "compare"])
+def test_what_was_made_is_closed_on_every_way_out(registered, way, call):
+    says, error, words = WAYS_OUT[way]
+    agent = Agent.load("random")
+
+    def run(environment):
+        with pytest.raises(error, match=words) if error else contextlib.nullcontext():
+            if call == "play":
+                play(environment, agent, 5, 2)
+            else:
+                compare(environment, {"a": agent, "b": agent}, 5, 2)
+        stop._asked = None
+
+    run(registered(**says))
+    assert not Counted.open
+    given = Counted(**says)
+    run(given)
+    assert Counted.open == [given], "what was given is the user's to close"
+
+
+@pytest.mark.parametrize("close", [None, OSError("shut")])
+def test_what_does_not_suit_is_closed_where_it_was_made(registered, close):
+    with pytest.raises(ValueError, match="actions of environment='Counted-v0' are Box"):
+        suited(registered(Unsuited, close=close))
+    assert not Counted.open
+    given = Unsuited()
+    with pytest.raises(ValueError, match="actions of environment='Unsuited' are Box"):
+        suited(given)
+    assert Counted.open == [given]
+
+
 # What is kept
 
 ONE = Played(np.ones((2, 20)), np.zeros((2, 20), bool))
@@ -392,6 +509,52 @@ def test_nothing_is_recorded_of_an_agent_that_there_is_not():
     with pytest.raises(ValueError, match="No record has the name 'nobody': take one-rule"):
         playing.recorded("nobody")
     assert playing.recorded("random") == {}
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder of what was played, in place of the one that comes with the package."""
+    monkeypatch.setattr(results, "recorded", lambda: tmp_path)
+    return tmp_path / "play"
+
+
+def test_what_was_recorded_is_found_by_its_environment(kept):
+    playing.record(kept / "x.safetensors", "X-v0", "random", 3, {"random": ONE})
+    playing.record(kept / "y.safetensors", "Y-v0", "random", 3, {"random": ONE})
+    playing.record(kept / "z.safetensors", "X-v0", "win-stay", 3, {"win-stay": ONE})
+    found = playing.recorded("random")
+    assert list(found) == ["X-v0", "Y-v0"]
+    arrays, about = found["X-v0"]
+    np.testing.assert_array_equal(arrays["random/blocks"], np.full((2, 10), 2.0))
+    assert about["seed"] == 3
+
+
+def test_two_records_of_the_same_are_refused_with_the_names_of_both(kept):
+    playing.record(kept / "x.safetensors", "X-v0", "random", 0, {"random": ONE})
+    playing.record(kept / "y.safetensors", "X-v0", "random", 1, {"random": ONE})
+    with pytest.raises(FileTrouble, match="x.safetensors and .*y.safetensors .*'X-v0'.*move one"):
+        playing.recorded("random")
+    assert playing.recorded("win-stay") == {}
+
+
+ABOUT = {"environment": "X-v0", "agent": "a", "record": "a", "seed": 0}
+ARRAYS = {"a/blocks": np.ones((2, 10)), "a/mean": np.ones(20), "a/returns": np.ones(0)}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "about", "words"),
+    [
+        ({"x": np.ones(3)}, {}, "no 'environment' in what it says of itself"),
+        (ARRAYS, ABOUT | {"record": None}, "no 'record' in what it says of itself"),
+        ({"b/" + name[2:]: x for name, x in ARRAYS.items()}, ABOUT, "no array 'a/blocks'"),
+        (ARRAYS | {"b/blocks": np.ones((2, 10))}, ABOUT, "no array 'b/mean'"),
+        (ARRAYS | {"a/blocks": np.ones((2, 9))}, ABOUT, r"'a/blocks' of shape \[2, 9\]"),
+    ],
+)
+def test_another_file_among_the_records_is_refused(kept, arrays, about, words):
+    checkpoint.save(kept / "other.safetensors", arrays, about)
+    with pytest.raises(FileTrouble, match=f"other.safetensors holds {words}.*move it away"):
+        playing.recorded("random")
 
 
 # What is shown

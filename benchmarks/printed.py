@@ -2,8 +2,9 @@
 
 Only what JAX and Haiku have removed since was replaced (`jax.tree_map`, `tree_multimap`,
 `tree_structure`), and what is printed as `...` was filled in. As printed, there is one LSTM for
-each cell, by `vmap` of `vmap`, plus and minus members live in two loops, and the noise is drawn leaf by leaf
-in each pair. The print has one lifetime for each pair; here there are as many as are asked for.
+each cell, by `vmap` of `vmap`, plus and minus members live in two loops, and the noise is drawn
+leaf by leaf in each pair. The print has one lifetime for each pair; here there are as many as are
+asked for.
 """
 
 import haiku as hk

@@ -155,12 +155,12 @@ def night() -> Scale:
 
 
 def nights() -> Scale:
-    """Hours more of one CPU core for each seed, after `night`: the 3×3 grid, with 6×10⁸ environment
+    """Hours more of one CPU core for each seed, after `night`: the 3×3 grid, with 10⁹ environment
     steps. Two seeds, which is what there was time for; that of `gpu` is a third."""
     before = night()
     fast = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
     slower = dataclasses.replace(fast, learning_rate=0.01)
-    slowest = dataclasses.replace(fast, learning_rate=0.004, steps=5000)
+    slowest = dataclasses.replace(fast, learning_rate=0.004, steps=10_000)
     grid_3 = ORIGINAL["hearts_3"]
 
     return dataclasses.replace(

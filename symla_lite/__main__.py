@@ -162,15 +162,12 @@ def check_writable(file: Path) -> None:
     target = Path(os.path.realpath(file))
     try:
         with stop.held():
-            prefix = f".{target.name}.{checkpoint.UNFINISHED}"  # as there: a name may be too long
+            prefix = checkpoint.beginning(target)  # as there: a name may be too long
             descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix)
             os.close(descriptor)
             os.unlink(beside)
     except OSError as trouble:
-        raise FileTrouble(
-            f"Cannot write {file}: {trouble.strerror}. Nothing was overwritten; give a folder that "
-            "can be written to and has space."
-        ) from trouble
+        raise checkpoint.cannot_write(file, trouble) from trouble
 
 
 def run_game(given: argparse.Namespace) -> None:

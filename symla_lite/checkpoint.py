@@ -98,6 +98,19 @@ UNFINISHED = "unfinished-"
 """Stands in the name of a file that is being written, and in no hidden file of the user."""
 
 
+def beginning(target: Path) -> str:
+    """How the name of a file begins that is being written, to become another."""
+    return f".{target.name}.{UNFINISHED}"
+
+
+def cannot_write(path: Path, trouble: OSError) -> "FileTrouble":
+    """What is said where a file cannot be written."""
+    return FileTrouble(
+        f"Cannot write {path}: {trouble.strerror}. Nothing was overwritten; give a folder that "
+        "can be written to and has space."
+    )
+
+
 def write(path: Path, content: bytes) -> None:
     """Writes a file at once and lastingly; through a link, what it points to. Raises `FileTrouble`
     as `save` does."""
@@ -110,8 +123,7 @@ def write(path: Path, content: bytes) -> None:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_unfinished(target)
-        prefix = f".{target.name}.{UNFINISHED}"
-        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+        descriptor, beside = tempfile.mkstemp(dir=target.parent, prefix=beginning(target))
         with os.fdopen(descriptor, "wb") as file:
             lock(file)
             file.write(content)
@@ -121,10 +133,7 @@ def write(path: Path, content: bytes) -> None:
         os.replace(beside, target)
         beside = None
     except OSError as trouble:
-        raise FileTrouble(
-            f"Cannot write {path}: {trouble.strerror}. Nothing was overwritten; give a folder that "
-            "can be written to and has space."
-        ) from trouble
+        raise cannot_write(path, trouble) from trouble
     finally:
         if beside is not None:
             with contextlib.suppress(OSError):
@@ -157,7 +166,7 @@ def lock(file: BinaryIO) -> None:
 
 def remove_unfinished(target: Path) -> None:
     """Removes what saves that were killed have left beside a file."""
-    prefix = f".{target.name}.{UNFINISHED}"
+    prefix = beginning(target)
     left = re.compile(re.escape(prefix) + "[a-z0-9_]{8}")  # as mkstemp names them
     for path in target.parent.glob(f"{glob.escape(prefix)}*"):
         if left.fullmatch(path.name) and path.is_file():

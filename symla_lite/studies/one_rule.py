@@ -22,6 +22,7 @@ from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import standardised
 from symla_lite.learner import Sizes
 from symla_lite.meta_training import Outer
+from symla_lite.policy_gradient import PolicyGradient
 from symla_lite.studies import environments, tasks
 from symla_lite.studies.long_lifetimes import TUNED
 from symla_lite.studies.observation_spaces import PAPER
@@ -122,6 +123,27 @@ def standard() -> Scale:
     )
 
 
+def gradient() -> Scale:
+    """Half an hour of one CPU core for each seed: `standard`, but by policy gradients once the
+    linear bandits are learned."""
+
+    def by_policy(name: str, learning_rate: Positive, start: str) -> Training:
+        how, lifetimes = PolicyGradient(cut=10.0), 8 * len(FAMILY)
+        loop = Outer(how, learning_rate, steps=400, length=300, lifetimes=lifetimes)
+        return Training(name, symla(), ALL_MEMBERS, loop, start)
+
+    before = standard()
+    family = by_policy("symla-family", 0.003, "symla-linear_4b")
+    return dataclasses.replace(
+        before,
+        trainings=(
+            *before.trainings[:3],
+            dataclasses.replace(family, tested=False),
+            by_policy("symla-one_rule", 0.0007, family.name),
+        ),
+    )
+
+
 def quick() -> Scale:
     """About a minute: the actor-critic, tuned on all members."""
     small = on_members(1, 0.03, steps=20, length=100)
@@ -162,5 +184,5 @@ ONE_RULE_STUDY = Study(
     tests=tests,
     references=references_on({"random": random_policy(), "win_stay": win_stay()}, WORLDS)
     + references_on({"thompson": thompson()}, KINDS["bandits"]),
-    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+    scales={"quick": quick(), "standard": standard(), "paper": paper(), "gradient": gradient()},
 )

@@ -22,6 +22,7 @@ from symla_lite.environments.transforms import projected, rewards_swapped, stand
 from symla_lite.evolution import ES, Shaping
 from symla_lite.meta_training import Outer
 from symla_lite.metarnn import metarnn
+from symla_lite.policy_gradient import PolicyGradient
 from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
     Scale,
@@ -154,26 +155,51 @@ def night() -> Scale:
     )
 
 
+def policy(learning_rate: float, steps: int, length: int, cut: float) -> Outer:
+    """An outer loop by policy gradients, with 16 lifetimes for each."""
+    how = PolicyGradient(cut=cut)
+    return Outer(how, learning_rate=learning_rate, steps=steps, length=length, lifetimes=16)
+
+
 def nights() -> Scale:
-    """Hours more of one CPU core for each seed, after `night`: the 3×3 grid, with 10⁹ environment
-    steps. Two seeds, which is what there was time for; that of `gpu` is a third."""
+    """Hours more of one CPU core for each seed, after `night`: the 3×3 grid. Evolution strategies
+    lead to it; a policy gradient makes more of every step there. Two seeds, which is what there was
+    time for; that of `gpu` is a third."""
     before = night()
-    fast = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
-    slower = dataclasses.replace(fast, learning_rate=0.01)
-    slowest = dataclasses.replace(fast, learning_rate=0.004, steps=10_000)
+    noisy = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
     grid_3 = ORIGINAL["hearts_3"]
+    fast, slow = policy(0.0015, 1000, 500, cut=1.0), policy(0.0004, 600, 500, cut=1.0)
 
     return dataclasses.replace(
         before,
         trainings=(
             *untested(
                 *before.trainings[:-1],
-                Training("symla-hearts_3", symla(), grid_3, fast, "symla-hearts_2"),
-                Training("symla-hearts_3b", symla(), grid_3, slower, "symla-hearts_3"),
+                Training("symla-hearts_3", symla(), grid_3, noisy, "symla-hearts_2"),
+                Training("symla-hearts_3b", symla(), grid_3, fast, "symla-hearts_3"),
             ),
-            Training("symla-hearts_3c", symla(), grid_3, slowest, "symla-hearts_3b"),
+            Training("symla-hearts_3c", symla(), grid_3, slow, "symla-hearts_3b"),
         ),
         seeds=(0, 1),
+    )
+
+
+def estimators() -> Scale:
+    """Twenty minutes of one CPU core: how many environment steps two estimates of the gradient need
+    from the theta of the linear bandits to the 2×2 grid. Only the curves count."""
+    grid_2 = ORIGINAL["hearts_2"]
+    by_noise = outer(128, learning_rate=0.02, steps=400, length=300, lifetimes=4)
+    by_policy = policy(0.01, 320, 300, cut=30.0)
+    from_bandits = "symla-linear_4"
+    return Scale(
+        trainings=untested(
+            *bandits_first(),
+            Training("symla-hearts_2-noise", symla(), grid_2, by_noise, from_bandits),
+            Training("symla-hearts_2-policy", symla(), grid_2, by_policy, from_bandits),
+        ),
+        seeds=(0, 1, 2, 3, 4),
+        test_lifetimes=200,
+        test_length=STEPS,
     )
 
 
@@ -239,6 +265,7 @@ TASK_STUDY = Study(
         "paper": paper(),
         "night": night(),
         "nights": nights(),
+        "estimators": estimators(),
         "gpu": gpu(),
     },
 )

@@ -1,0 +1,235 @@
+"""The policy gradient points where the expected reward grows, and meta-trains."""
+
+import dataclasses
+import itertools
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from symla_lite import meta_training, policy_gradient
+from symla_lite.environments.bandits import BANDITS, independent_arms
+from symla_lite.environments.environment import Environment, Transition
+from symla_lite.environments.linear import linear_bandit
+from symla_lite.environments.mixture import Mixture, Part
+from symla_lite.learner import Input, Learner, Sizes
+from symla_lite.lstm import for_gates, through_gates
+from symla_lite.meta_training import Outer, meta_train
+from symla_lite.metarnn import metarnn
+from symla_lite.policy_gradient import PolicyGradient, advantages, cut_back, differentiable, to_go
+from symla_lite.symla import symla
+
+PAYS = np.array([0.3, -0.5, 1.0])
+"""What the three arms of the test's bandit pay, always."""
+MEMORY = np.array([[0.6, -0.4, 0.3], [-0.2, 0.5, 0.1]])
+"""How an action and its reward enter the test learner's memory of two."""
+
+
+def fixed_arms() -> Environment:
+    return Environment(
+        name="fixed",
+        options={},
+        sizes=Sizes(1, 3),
+        draw_task=lambda key: jnp.zeros(()),
+        reset=lambda key, task: (jnp.zeros(()), jnp.zeros(1)),
+        step=lambda key, task, state, action: Transition(
+            state, jnp.zeros(1), jnp.asarray(PAYS, float)[action], jnp.zeros((), bool)
+        ),
+    )
+
+
+def remembering() -> Learner:
+    """A recurrent learner of two units: h <- tanh(w h + MEMORY a r), logits v h + b."""
+
+    def init_theta(key, sizes):
+        del sizes
+        return {"w": 0.9 * jnp.eye(2), "v": jnp.ones((3, 2)), "b": jnp.zeros(3)}
+
+    def step(theta, h, x):
+        h = jnp.tanh(theta["w"] @ h + jnp.asarray(MEMORY, float) @ x.a * (1 + x.r))
+        return theta["v"] @ h + theta["b"], h
+
+    return Learner("remembering", {}, init_theta, lambda theta, key, sizes: jnp.zeros(2), step)
+
+
+def expected_reward(flat: np.ndarray, length: int) -> float:
+    """Over all sequences of actions, in NumPy; theta as w, v and b one after the other."""
+    w, v, b = flat[:4].reshape(2, 2), flat[4:10].reshape(3, 2), flat[10:]
+    total = 0.0
+    for actions in itertools.product(range(3), repeat=length):
+        h, last, r, probability = np.zeros(2), np.zeros(3), 0.0, 1.0
+        for a in actions:
+            h = np.tanh(w @ h + MEMORY @ last * (1 + r))
+            pi = np.exp(v @ h + b)
+            probability *= pi[a] / pi.sum()
+            last, r = np.eye(3)[a], PAYS[a]
+        total += probability * PAYS[list(actions)].sum()
+    return total
+
+
+def test_it_points_where_the_expected_reward_grows():
+    length, theta = (
+        3,
+        {
+            "w": jnp.array([[0.9, 0.2], [-0.3, 0.7]]),
+            "v": jnp.array([[1.0, -0.5], [0.3, 0.8], [-0.7, 0.4]]),
+            "b": jnp.array([0.1, -0.2, 0.3]),
+        },
+    )
+    flat = np.concatenate([np.ravel(theta[name]) for name in "wvb"]).astype(float)
+    small = 1e-5 * np.eye(len(flat))
+    slope = [
+        (expected_reward(flat + e, length) - expected_reward(flat - e, length)) / 2e-5
+        for e in small
+    ]
+    found, earned = policy_gradient.gradient(
+        remembering(),
+        fixed_arms(),
+        length,
+        100_000,
+        PolicyGradient(discount=1.0, cut=1e9),
+        theta,
+        jax.random.key(0),
+    )
+    found = np.concatenate([np.ravel(found[name]) for name in "wvb"])
+    assert abs(np.mean(earned) - expected_reward(flat, length)) < 0.02
+    # In units of the rewards' deviation: the direction is what can be compared.
+    cosine = found @ slope / np.linalg.norm(found) / np.linalg.norm(slope)
+    assert cosine > 0.995
+    # w acts through the memory alone, and is not lost.
+    assert np.linalg.norm(slope[:4]) > 0.02 * np.linalg.norm(slope)
+    scale = np.linalg.norm(found) / np.linalg.norm(slope)
+    np.testing.assert_allclose(found[:4], scale * np.array(slope[:4]), atol=0.05 * scale)
+
+
+def test_returns_and_advantages_by_loops():
+    rewards = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    G = np.array(
+        [[sum(0.9 ** (j - i) * r[j] for j in range(i, 7)) for i in range(7)] for r in rewards]
+    )
+    np.testing.assert_allclose(jax.vmap(to_go, (0, None))(rewards, 0.9), G, atol=1e-5)
+    A = np.array([G[k] - np.delete(G, k, axis=0).mean(axis=0) for k in range(5)])
+    np.testing.assert_allclose(advantages(G), A / np.sqrt((A**2).mean()), atol=1e-5)
+    with_nan = np.insert(G, 2, np.nan, axis=0)
+    found = advantages(with_nan)
+    assert not np.any(found[2])
+    np.testing.assert_allclose(np.delete(found, 2, axis=0), advantages(G), atol=1e-5)
+    assert not np.any(advantages(np.full((2, 3), np.nan)))
+
+
+def test_a_derivative_is_cut_and_the_state_is_not():
+    h = {"a": jnp.array([1.0, 2.0]), "b": jnp.array(3.0)}
+
+    def derivative(weight, most=5.0):
+        return jax.grad(
+            lambda h: sum(jnp.sum(weight * x) for x in jax.tree.leaves(cut_back(h, most)))
+        )(h)
+
+    assert jax.tree.all(jax.tree.map(np.array_equal, cut_back(h, 5.0), h))
+    np.testing.assert_allclose(derivative(2.0)["a"], [2.0, 2.0])  # its length is √12
+    np.testing.assert_allclose(derivative(20.0)["b"], 5 / np.sqrt(3), rtol=1e-6)
+    assert not np.any(derivative(jnp.inf)["a"]) and not np.any(derivative(jnp.nan)["b"])
+
+
+def test_the_same_learner_to_be_differentiated():
+    """Kept, cut and computed again, a step still gives what it gave."""
+    learner, sizes = symla(), Sizes(3, 2)
+    theta = learner.init_theta(jax.random.key(0), sizes)
+    h = learner.init_state(theta, jax.random.key(1), sizes)
+    x = Input(jnp.ones(3), jnp.ones(()), jnp.ones(2), jnp.zeros(()))
+    for one, other in zip(
+        jax.tree.leaves(learner.step(theta, h, x)),
+        jax.tree.leaves(differentiable(learner, 1.0).step(theta, h, x)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_gates_derivative_is_that_of_haikus_lstm():
+    gates = jax.random.normal(jax.random.key(0), (50, 4, 5)) * jnp.array([1, 2, 3, 10])[:, None]
+    gates, c = gates.reshape(50, 20), 3 * jax.random.normal(jax.random.key(1), (50, 5))
+    lstm = hk.without_apply_rng(hk.transform(lambda x, state: hk.LSTM(5, name="lstm")(x, state)[1]))
+    weights = jnp.concatenate([jnp.eye(20), jnp.zeros((5, 20))])
+    theta = {"lstm/linear": {"w": weights, "b": jnp.zeros(20)}}
+    w, b = for_gates(jnp.eye(20), jnp.zeros(20))
+
+    def haikus(gates, c):
+        state = lstm.apply(theta, gates, hk.LSTMState(hidden=jnp.zeros((50, 5)), cell=c))
+        return jnp.sum(jnp.sin(state.hidden) + state.cell**2)
+
+    def ours(gates, c):
+        h, c = through_gates(gates @ w + b, c)
+        return jnp.sum(jnp.sin(h) + c**2)
+
+    with jax.default_matmul_precision("highest"):
+        for one, other in zip(
+            jax.grad(ours, (0, 1))(gates, c), jax.grad(haikus, (0, 1))(gates, c), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+LEARNER = symla(hidden=4, message=2)
+SMALL = Outer(PolicyGradient(), learning_rate=0.01, steps=6, length=12, lifetimes=4)
+
+
+def test_it_meta_trains():
+    """A black box on two arms of which one pays nine times as often as the other."""
+    outer = Outer(PolicyGradient(), learning_rate=0.01, steps=100, length=40, lifetimes=32)
+    trained = meta_train(metarnn(hidden=8), BANDITS["easy"], outer, 0, progress=False)
+    earned = trained.curve["fitness"] / outer.length
+    assert np.mean(earned[:5]) < 0.6 and np.mean(earned[-10:]) > 0.8  # 0.5 by chance
+    assert trained.about["outer"]["es"] == {"discount": 0.95, "cut": 30.0}
+    assert outer.cost == 32 * 40
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    whole = meta_train(LEARNER, linear_bandit(1, 2), SMALL, 0, progress=False)
+    path = tmp_path / "run.checkpoint"
+    for steps in (2, 6):
+        outer = dataclasses.replace(SMALL, steps=steps)
+        parts = meta_train(LEARNER, linear_bandit(1, 2), outer, 0, path, progress=False)
+    for one, other in zip(jax.tree.leaves(whole.theta), jax.tree.leaves(parts.theta), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(whole.curve["fitness"], parts.curve["fitness"])
+
+
+def test_a_mixtures_lifetimes_are_dealt_out_and_none_drowns_another():
+    mixture = Mixture((Part(linear_bandit(1, 2)), Part(independent_arms(3), share=2)))
+    outer = dataclasses.replace(SMALL, lifetimes=6)
+    assert [part.lifetimes for _, part in meta_training.parts(mixture, outer)] == [2, 4]
+    trained = meta_train(LEARNER, mixture, outer, 0, progress=False)
+    assert f"fitness {independent_arms(3).name}" in trained.curve
+    with pytest.raises(ValueError, match="lifetimes=4 cannot be dealt out in 3 equal shares"):
+        meta_train(LEARNER, mixture, SMALL, 0, progress=False)
+
+
+def test_what_cannot_be_is_said():
+    with pytest.raises(ValueError, match="discount"):
+        PolicyGradient(discount=0.0)
+    with pytest.raises(ValueError, match="lifetimes=1 leave none to compare"):
+        meta_train(
+            LEARNER,
+            linear_bandit(1, 2),
+            dataclasses.replace(SMALL, lifetimes=1),
+            0,
+            progress=False,
+        )
+    with pytest.raises(ValueError, match="memory=1e-06 GiB does not hold 4 lifetimes of 12 steps"):
+        meta_train(LEARNER, linear_bandit(1, 2), SMALL, 0, memory=1e-6, progress=False)
+    with pytest.raises(ValueError, match="one device of one process"):
+        meta_train(
+            LEARNER, linear_bandit(1, 2), SMALL, 0, on=2 * jax.local_devices()[:1], progress=False
+        )
+
+
+def test_numbers_that_are_not_finite_stop_it_before_theta_is_lost():
+    """As everywhere, the step is not taken and the message names it."""
+    fixed = fixed_arms()
+    never = dataclasses.replace(
+        fixed,
+        step=lambda *args: fixed.step(*args)._replace(reward=jnp.asarray(jnp.nan)),
+    )
+    with pytest.raises(FloatingPointError, match="no member has a finite fitness"):
+        meta_train(remembering(), never, SMALL, 0, progress=False)

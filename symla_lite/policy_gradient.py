@@ -18,8 +18,9 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
-from symla_lite.checks import MAY_BE_NAN, Count, Key, Positive, Range
+from symla_lite.checks import MAY_BE_NAN, Count, Key, NotNegative, Positive, Range
 from symla_lite.environments.environment import Environment
 from symla_lite.learner import Learner, State, Theta
 from symla_lite.lifetime import is_finite, live_until
@@ -30,7 +31,7 @@ class PolicyGradient:
     """How the gradient is estimated, in the place of `evolution.ES`.
 
     Raises:
-        ValueError: a discount outside (0, 1], a cut that is not positive.
+        ValueError: a discount outside (0, 1], a cut that is not positive, a negative sigma.
     """
 
     discount: Annotated[float, Range(above=0, most=1)] = 0.95
@@ -40,6 +41,10 @@ class PolicyGradient:
     """How long the derivative of a lifetime's state may become, in units of what one step weighs
     among all. Learners that remember can be chaotic; the derivative then grows with every step
     that it is propagated back, and would drown all else."""
+    sigma: NotNegative = 0.0
+    """Standard deviation of noise on theta, drawn anew for each estimate: the gradient is then that
+    of evolution strategies' smoothed objective. Without noise theta comes to do well at one point,
+    between others where it does not."""
 
     @property
     def population(self) -> int:
@@ -140,6 +145,10 @@ def gradient(
             "gradient."
         )
     shared = differentiable(learner, how.cut / (lifetimes * length))
+    if how.sigma:
+        key, key_noise = jax.random.split(key)
+        flat, unravel = ravel_pytree(theta)
+        theta = unravel(flat + how.sigma * jax.random.normal(key_noise, flat.shape))
 
     def weighed(theta: Theta) -> tuple[jax.Array, jax.Array]:
         def one(key: Key):

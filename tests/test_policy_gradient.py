@@ -104,6 +104,33 @@ def test_it_points_where_the_expected_reward_grows():
     np.testing.assert_allclose(found[:4], scale * np.array(slope[:4]), atol=0.05 * scale)
 
 
+def test_with_noise_it_climbs_the_smoothed_objective():
+    """Of a reward that only the bias b decides, by the mean slope over many noisy theta."""
+    zeros = {"w": jnp.zeros((2, 2)), "v": jnp.zeros((3, 2)), "b": jnp.array([2.0, -1.0, 0.0])}
+    rng = np.random.default_rng(0)
+
+    def slope(b):
+        pi = np.exp(b) / np.exp(b).sum()
+        return pi * (PAYS - pi @ PAYS)
+
+    smoothed = np.mean(
+        [slope(np.array(zeros["b"]) + 1.5 * rng.normal(size=3)) for _ in range(9999)], 0
+    )
+    how = PolicyGradient(discount=1.0, cut=1e9, sigma=1.5)
+
+    @jax.jit
+    def estimate(key):
+        return policy_gradient.gradient(remembering(), fixed_arms(), 1, 64, how, zeros, key)[0]["b"]
+
+    found = np.mean(jax.vmap(estimate)(jax.random.split(jax.random.key(1), 2000)), axis=0)
+    sharp = slope(np.array(zeros["b"]))
+
+    def cosine(x, y):
+        return x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+
+    assert cosine(found, smoothed) > cosine(found, sharp)
+
+
 def test_returns_and_advantages_by_loops():
     rewards = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
     G = np.array(
@@ -180,7 +207,7 @@ def test_it_meta_trains():
     trained = meta_train(metarnn(hidden=8), BANDITS["easy"], outer, 0, progress=False)
     earned = trained.curve["fitness"] / outer.length
     assert np.mean(earned[:5]) < 0.6 and np.mean(earned[-10:]) > 0.8  # 0.5 by chance
-    assert trained.about["outer"]["es"] == {"discount": 0.95, "cut": 30.0}
+    assert trained.about["outer"]["es"] == {"discount": 0.95, "cut": 30.0, "sigma": 0.0}
     assert outer.cost == 32 * 40
 
 

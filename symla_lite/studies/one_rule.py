@@ -128,7 +128,7 @@ def gradient() -> Scale:
     linear bandits are learned."""
 
     def by_policy(name: str, learning_rate: Positive, start: str) -> Training:
-        how, lifetimes = PolicyGradient(cut=10.0), 8 * len(FAMILY)
+        how, lifetimes = PolicyGradient(cut=10.0, sigma=0.1), 8 * len(FAMILY)
         loop = Outer(how, learning_rate, steps=400, length=300, lifetimes=lifetimes)
         return Training(name, symla(), ALL_MEMBERS, loop, start)
 

@@ -155,9 +155,9 @@ def night() -> Scale:
     )
 
 
-def policy(learning_rate: float, steps: int, length: int, cut: float) -> Outer:
+def policy(learning_rate: Positive, steps: Count, length: Count, discount: Positive) -> Outer:
     """An outer loop by policy gradients, with 16 lifetimes for each."""
-    how = PolicyGradient(cut=cut)
+    how = PolicyGradient(discount=discount)
     return Outer(how, learning_rate=learning_rate, steps=steps, length=length, lifetimes=16)
 
 
@@ -168,7 +168,7 @@ def nights() -> Scale:
     before = night()
     noisy = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
     grid_3 = ORIGINAL["hearts_3"]
-    fast, slow = policy(0.0015, 1000, 500, cut=1.0), policy(0.0004, 600, 500, cut=1.0)
+    fast, slow = policy(0.001, 2200, 500, 0.8), policy(0.0003, 400, 500, 0.8)
 
     return dataclasses.replace(
         before,
@@ -189,7 +189,7 @@ def estimators() -> Scale:
     from the theta of the linear bandits to the 2×2 grid. Only the curves count."""
     grid_2 = ORIGINAL["hearts_2"]
     by_noise = outer(128, learning_rate=0.02, steps=400, length=300, lifetimes=4)
-    by_policy = policy(0.01, 320, 300, cut=30.0)
+    by_policy = policy(0.01, 320, 300, 0.95)
     from_bandits = "symla-linear_4"
     return Scale(
         trainings=untested(

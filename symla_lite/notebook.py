@@ -125,7 +125,7 @@ def work(
     total: dict[str, float] = {}
     for training in sized.trainings if trainings is None else trainings:
         outer = training.outer
-        steps = outer.es.population * outer.lifetimes * outer.steps * outer.length
+        steps = outer.cost * outer.steps
         if training.tested:
             steps += len(study.tests(training)) * sized.test_lifetimes * sized.test_length
         name = training.learner.name

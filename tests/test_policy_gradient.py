@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from symla_lite import meta_training, policy_gradient
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.environment import Environment, Transition
+from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.learner import Input, Learner, Sizes
@@ -19,6 +21,7 @@ from symla_lite.lstm import for_gates, through_gates
 from symla_lite.meta_training import Outer, meta_train
 from symla_lite.metarnn import metarnn
 from symla_lite.policy_gradient import PolicyGradient, advantages, cut_back, differentiable, to_go
+from symla_lite.studies import results
 from symla_lite.symla import symla
 
 PAYS = np.array([0.3, -0.5, 1.0])
@@ -230,6 +233,25 @@ def test_a_mixtures_lifetimes_are_dealt_out_and_none_drowns_another():
     assert f"fitness {independent_arms(3).name}" in trained.curve
     with pytest.raises(ValueError, match="lifetimes=4 cannot be dealt out in 3 equal shares"):
         meta_train(LEARNER, mixture, SMALL, 0, progress=False)
+
+
+def test_its_settings_and_its_memory_are_said():
+    said = results.settings(LEARNER.options, dataclasses.asdict(SMALL))
+    assert said["gradient"] == "of the policy" and said["lifetimes"] == "4"
+    words = meta_training.memory_in_words(LEARNER, linear_bandit(1, 2), SMALL, 1.0)
+    assert words.startswith("symla on linear-1-2: 4 lifetimes in at most")
+
+
+def test_the_memory_that_is_said_is_enough():
+    """XLA's own figure for the whole step, of a size at which states are most of it."""
+    where, outer = hearts(2), dataclasses.replace(SMALL, length=200, lifetimes=32)
+    learner = symla()
+    theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), where.sizes))
+    begin = meta_training.initial_progress(where, outer, theta)
+    step = meta_training.outer_step(learner, where, outer, unravel, chunk=1)
+    compiled = jax.jit(step).lower(theta, begin.optimiser, jax.random.key(0)).compile()
+    found = compiled.memory_analysis().temp_size_in_bytes / 2**30
+    assert found < meta_training.kept_for_gradient(learner, where, outer) < 4 * found
 
 
 def test_what_cannot_be_is_said():

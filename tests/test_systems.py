@@ -16,8 +16,7 @@ ALL = {learner.name for learner in systems((), 5)}
 
 def steps_of(training):
     """Environment steps of one meta-training."""
-    outer = training.outer
-    return outer.es.population * outer.lifetimes * outer.length * outer.steps
+    return training.outer.cost * training.outer.steps
 
 
 def systems_and_augmented(name, scale):

@@ -112,11 +112,22 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
 
     Args:
         learner: a learner's options.
-        outer: the fields of an `Outer`, with those of its `ES` under "es".
+        outer: the fields of an `Outer`, with those of its estimate of the gradient under "es".
     """
     es = outer["es"]
-    return {
-        "N, hidden units": str(learner.get("hidden", "none")),
+    size = {"N, hidden units": str(learner.get("hidden", "none"))}
+    if "discount" in es:
+        return size | {
+            "gradient": "of the policy",
+            "lifetimes": str(outer["lifetimes"]),
+            "outer steps": str(outer["steps"]),
+            "γ, discount": str(es["discount"]),
+            "longest derivative of a state": str(es["cut"]),
+            "σ, noise on θ": str(es["sigma"]),
+            "α, Adam's learning rate": str(outer["learning_rate"]),
+            "L, steps in a lifetime": str(outer["length"]),
+        }
+    return size | {
         "population (members, two to a pair)": str(es["population"]),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),

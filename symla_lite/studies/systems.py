@@ -303,8 +303,7 @@ def led_to_hearts(learner: Learner, one: Outer, four: Outer, grid: Outer) -> tup
     one, four, grid = (loop(learner, world) for world in (one, four, grid))
     name = learner.name
     if name in FIXED:
-        extra = one.es.population * one.lifetimes * one.length * one.steps
-        more = extra // (four.es.population * four.lifetimes * four.length)
+        more = one.cost * one.steps // four.cost
         first = f"{name}-linear_12"
         longer = dataclasses.replace(four, steps=four.steps + more)
         before = (Training(first, learner, linear_bandit(*GRID.sizes), longer, tested=False),)

@@ -35,6 +35,21 @@ def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
     assert two["standard"] == pytest.approx(one["standard"] / 2)
 
 
+def test_what_a_policy_gradient_costs_is_as_was_measured():
+    """Of hearts 2×2, within a factor of three, from the records of both estimates."""
+    study = studies.named("tasks")
+    runs = results.load(study, "estimators")
+
+    def a_step(name):
+        """Seconds for one step in the environment."""
+        outer = study.scale("estimators").training(name).outer
+        seconds = [about["seconds"]["training"] for about in runs.about(name)]
+        return sum(seconds) / len(seconds) / outer.cost / outer.steps
+
+    measured = a_step("symla-hearts_2-policy") / a_step("symla-hearts_2-noise")
+    assert notebook.GOING_BACK / 3 < measured < 3 * notebook.GOING_BACK
+
+
 def test_nothing_is_promised_for_a_device_or_a_study_without_records(monkeypatch, tmp_path):
     assert notebook.costs(BANDITS, "Tesla T4", 1) == {}
     monkeypatch.setattr(results, "recorded", lambda: tmp_path)

@@ -168,7 +168,7 @@ def nights() -> Scale:
     before = night()
     noisy = outer(128, 0.02, steps=2500, length=500, lifetimes=1, shaping="differences")
     grid_3 = ORIGINAL["hearts_3"]
-    fast, slow = policy(0.001, 2200, 500, 0.8), policy(0.0003, 400, 500, 0.8)
+    fast, slow = policy(0.001, 4000, 500, 0.8), policy(0.0003, 600, 500, 0.8)
 
     return dataclasses.replace(
         before,

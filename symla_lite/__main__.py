@@ -18,8 +18,8 @@ from symla_lite.meta_training import (
     NON_FINITE,
     Outer,
     memory_in_words,
+    memory_of_one,
     meta_train,
-    needs,
     without_fitness,
 )
 from symla_lite.metarnn import metarnn
@@ -215,7 +215,7 @@ def run(arguments: argparse.Namespace) -> None:
             jobs = notebook.jobs() if arguments.distributed is None else 1
         largest = max(
             study.scale(arguments.scale).trainings,
-            key=lambda t: needs(t.learner, t.environment, t.outer).of(1),
+            key=lambda t: memory_of_one(t.learner, t.environment, t.outer),
         )
         say(largest.learner, largest.environment, largest.outer, arguments.memory)
         paths = studies.run_study(study, arguments.scale, arguments.out, jobs, arguments.memory)

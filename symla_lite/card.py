@@ -141,7 +141,7 @@ def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str,
     try:
         outer, made = about["training"]["outer"], about | about.get("meta_trained", {})
         done = (
-            f"{outer['steps']:,} outer steps with {outer['es']['population']} members, "
+            f"{outer['steps']:,} outer steps {by(outer['es'])}, "
             f"lifetimes of each: {outer['lifetimes']}, steps in a lifetime: {outer['length']}"
         )
         where = f"{made['date'][:10]}, commit {made['commit'][:10]}, on {made['device']}"
@@ -159,6 +159,13 @@ def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str,
         ["made", where],
     ]
     return Table("Where it comes from", "What was run.", ["what", "which"], rows)
+
+
+def by(estimate: Mapping[str, Any]) -> str:
+    """How the gradient was estimated, in words, from the fields of `ES` or `PolicyGradient`."""
+    if "discount" in estimate:
+        return "by policy gradients"
+    return f"with {estimate['population']} members"
 
 
 def in_usual_order(environment: Environment) -> dict[str, Any]:

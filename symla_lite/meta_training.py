@@ -48,7 +48,7 @@ class Outer:
     """The outer loop's hyper-parameters.
 
     Raises:
-        ValueError: a number that is not positive.
+        ValueError: a number that is not positive; one lifetime for a policy gradient.
     """
 
     es: ES | PolicyGradient
@@ -63,9 +63,14 @@ class Outer:
     """Lifetimes of a member; its fitness is the mean of their rewards. Of a policy gradient, those
     of theta in one outer step."""
 
+    def __post_init__(self):
+        if isinstance(self.es, PolicyGradient):
+            policy_gradient.check_several(self.lifetimes)
+
     @property
     def cost(self) -> int:
-        """Environment steps of one outer step."""
+        """Environment steps of one outer step, where no part of a mixture has its own length or
+        lifetimes."""
         return self.es.population * self.lifetimes * self.length
 
 
@@ -88,7 +93,9 @@ class MetaTrained(NamedTuple):
     """For every outer step, [steps]: `fitness`, the population's mean lifetime reward; `spread`,
     its standard deviation over members; `gradient`, the norm of the estimated gradient. After a
     mixture also `fitness NAME` of every part, and the first two are over the members of all. Last,
-    `non-finite`: how many members earned NaN or infinity; the others make the other columns."""
+    `non-finite`: how many members earned NaN or infinity; the others make the other columns. Of a
+    policy gradient all of it is over lifetimes, and `gradient` is the norm before it is scaled, the
+    largest of a mixture's parts."""
     about: dict[str, Any]
     """What was run: learner, environment, `Outer`, seed and start, in plain types."""
     seconds: float
@@ -129,7 +136,7 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
     if alone and outer.lifetimes % shares:
         raise ValueError(
             f"lifetimes={outer.lifetimes} cannot be dealt out in {shares} equal shares: give a "
-            f"multiple of {shares}."
+            f"multiple of {shares}, at least {2 * shares}."
         )
     if not alone and outer.es.pairs % shares:
         raise ValueError(
@@ -312,6 +319,13 @@ def kept_for_gradient(learner: Learner, environment: Environments, outer: Outer)
     return 4 * 2 * outer.lifetimes * outer.length * step / GIB
 
 
+def memory_of_one(learner: Learner, environment: Environments, outer: Outer) -> float:
+    """GiB that meta-training takes at least: of one pair, or all that a policy gradient keeps."""
+    if isinstance(outer.es, PolicyGradient):
+        return kept_for_gradient(learner, environment, outer)
+    return needs(learner, environment, outer).of(1)
+
+
 def check_kept(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> None:
     """Raises `ValueError` if a policy gradient needs more GiB than `memory`."""
     kept = kept_for_gradient(learner, environment, outer)
@@ -444,8 +458,9 @@ def policy_step(
     unravel: Callable,
     unroll: Count = 1,
 ) -> Callable:
-    """`outer_step` where the gradient is that of the policy. The gradients of a mixture's parts are
-    added: the rewards of each are in units of their own standard deviation."""
+    """`outer_step` where the gradient is that of the policy. Each estimate is scaled to a length of
+    one, so that no single one, and no part of a mixture, moves theta much further than the others.
+    That of a part with a lifetime that comes to NaN counts as nothing where it is NaN, too."""
     adam = optax.adam(outer.learning_rate)
     shared = parts(environment, outer)
 
@@ -457,8 +472,10 @@ def policy_step(
                 learner, where, part.length, part.lifetimes, part.es, unravel(theta), key, unroll
             )
             derivative = ravel_pytree(derivative)[0]
-            gradient += derivative / (evolution.norm(derivative) + 1e-8)
+            lost = ~jnp.all(jnp.isfinite(earned)) & ~is_finite(derivative)
+            derivative = jnp.where(lost, 0.0, derivative)
             norms.append(evolution.norm(derivative))
+            gradient += derivative / (norms[-1] + 1e-8)
             all_earned.append(earned)
         updates, optimiser = adam.update(-gradient, optimiser)
         everybody = jnp.concatenate(all_earned)
@@ -475,10 +492,14 @@ def one_device(on: Sequence[jax.Device] | None) -> list[jax.Device]:
     """The device that computes a policy gradient. Raises `ValueError` where several were given, or
     several processes work together."""
     found = jax.local_devices()[:1] if on is None else list(on)
-    if len(found) > 1 or jax.process_count() > 1:
+    if jax.process_count() > 1:
         raise ValueError(
-            f"A policy gradient is computed by one device of one process, and here are "
-            f"{len(found)} and {jax.process_count()}: give on=[one device] and start one process."
+            f"A policy gradient is computed by one process, and {jax.process_count()} work "
+            "together: start one."
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"A policy gradient is computed by one device, and on has {len(found)}: give one."
         )
     return found
 
@@ -701,7 +722,7 @@ def _not_taken(row: dict[str, float], done: int, outer: Outer, path: Path | None
     else:
         why = f"theta would not be finite any more (the gradient's norm is {row['gradient']:.3g})"
     kept = f"The last finite checkpoint, after step {done}, is in {path}."
-    or_sigma = f" or sigma (now {outer.es.sigma:g})" if isinstance(outer.es, ES) else ""
+    or_sigma = f" or sigma (now {outer.es.sigma:g})" if outer.es.sigma else ""
     return (
         f"Stopped before outer step {done + 1} of {outer.steps}: {why}. "
         f"{kept if path else 'Nothing was kept, since no path was given.'} Give a smaller "

@@ -8,8 +8,9 @@ step of a lifetime,
 
     grad E[sum_t r_t] = E[sum_t A_t grad log pi_theta(a_t | all before)],
 
-with the rewards from t on as A_t, but for what other lifetimes earn from there (Williams, 1992).
-The derivative is propagated back through the learner's states to the first step of the lifetime.
+with the rewards from t on as A_t, less what other lifetimes earn from there on average (Williams,
+1992). The derivative is propagated back through the learner's states to the first step of the
+lifetime.
 """
 
 import dataclasses
@@ -25,6 +26,9 @@ from symla_lite.environments.environment import Environment
 from symla_lite.learner import Learner, State, Theta
 from symla_lite.lifetime import is_finite, live_until
 
+Discount = Annotated[float, Range(above=0, most=1)]
+"""gamma."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PolicyGradient:
@@ -34,25 +38,34 @@ class PolicyGradient:
         ValueError: a discount outside (0, 1], a cut that is not positive, a negative sigma.
     """
 
-    discount: Annotated[float, Range(above=0, most=1)] = 0.95
-    """gamma: what a reward counts one step earlier. Less than 1 forgets what an action does much
-    later, and with it most of the noise."""
+    discount: Discount = 0.95
+    """gamma: what a reward counts one step earlier. With less than 1 the estimate leaves out what
+    an action does much later, and with it most of the noise."""
     cut: Positive = 30.0
     """How long the derivative of a lifetime's state may become, in units of what one step weighs
     among all. Learners that remember can be chaotic; the derivative then grows with every step
     that it is propagated back, and would drown all else."""
     sigma: NotNegative = 0.0
-    """Standard deviation of noise on theta, drawn anew for each estimate: the gradient is then that
-    of evolution strategies' smoothed objective. Without noise theta comes to do well at one point,
-    between others where it does not."""
+    """Standard deviation of noise on theta, drawn anew for each estimate, which then climbs about
+    what evolution strategies climb, the reward smoothed by that noise. Without it theta can come to
+    do well at one point, between others where it does not."""
 
     @property
     def population(self) -> int:
-        """Members in all: theta alone, without noise."""
+        """Members in all: one, which is theta, or theta with noise."""
         return 1
 
 
-def to_go(rewards: Annotated[jax.Array, "L", MAY_BE_NAN], discount: Positive) -> jax.Array:
+def check_several(lifetimes: int) -> None:
+    """Raises `ValueError` where there is no other lifetime to compare one with."""
+    if lifetimes < 2:
+        raise ValueError(
+            f"lifetimes={lifetimes} leave none to compare one with: give a policy gradient at "
+            "least 2, on each environment of a mixture."
+        )
+
+
+def to_go(rewards: Annotated[jax.Array, "L", MAY_BE_NAN], discount: Discount) -> jax.Array:
     """The discounted return from each step on, G_t = r_t + discount * G_{t+1}, [L]."""
 
     def back(later, r):
@@ -64,17 +77,20 @@ def to_go(rewards: Annotated[jax.Array, "L", MAY_BE_NAN], discount: Positive) ->
 
 def advantages(returns: Annotated[jax.Array, "K L", MAY_BE_NAN]) -> jax.Array:
     """How much more each lifetime earns from each step on than the others do, [K, L], in units of
-    its standard deviation. Zeros for a lifetime that has a return which is not finite; the others
-    are compared without it.
+    the standard deviation of that. Zeros for a lifetime that has a return which is not finite; the
+    others are compared without it. Zeros for all where all earn the same, or one is left.
 
     Args:
         returns: G_t of K lifetimes, [K, L].
     """
     finite = jnp.all(jnp.isfinite(returns), axis=1, keepdims=True)
-    returns = jnp.where(finite, returns, 0.0)
-    others = jnp.maximum(jnp.sum(finite) - 1, 1)
-    more = jnp.where(finite, returns - (returns.sum(axis=0) - returns) / others, 0.0)
-    return more / (jnp.sqrt(jnp.sum(more**2) / jnp.maximum(finite.sum() * more.shape[1], 1)) + 1e-8)
+    # What is common to all cancels; taken away before the sum, it leaves no rounding behind.
+    more = jnp.where(finite, returns - returns[jnp.argmax(finite)], 0.0)
+    more = more / (jnp.max(jnp.abs(more)) + 1e-30)  # squares of what is left stay finite
+    others = jnp.sum(finite) - 1
+    more = jnp.where(finite & (others > 0), more - (more.sum(axis=0) - more) / others, 0.0)
+    variance = jnp.sum(more**2) / jnp.maximum(finite.sum() * more.shape[1], 1)
+    return more / (jnp.sqrt(variance) + 1e-8)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -90,23 +106,33 @@ def _forward(h: State, most: float):
 
 
 def _back(most: float, _, derivative: State):
-    squares = [jnp.sum(jnp.square(x)) for x in jax.tree.leaves(derivative)]
+    def has_one(x: jax.Array) -> bool:
+        """Whole numbers have no derivative; JAX says so with a type of its own."""
+        return x.dtype != jax.dtypes.float0
+
+    squares = [jnp.sum(jnp.square(x)) for x in jax.tree.leaves(derivative) if has_one(x)]
     length = jnp.sqrt(sum(squares, jnp.zeros(())))
     share = jnp.minimum(1.0, most / jnp.maximum(length, most))
-    return (jax.tree.map(lambda x: jnp.where(jnp.isfinite(length), share * x, 0), derivative),)
+
+    def cut(x):
+        return jnp.where(jnp.isfinite(length), share * x, 0) if has_one(x) else x
+
+    return (jax.tree.map(cut, derivative),)
 
 
 cut_back.defvjp(_forward, _back)
 
 
 def differentiable(learner: Learner, most: Positive) -> Learner:
-    """The same learner, to be differentiated over long lifetimes: of each step its state alone is
-    kept, from which the rest is computed again on the way back, and `cut_back` holds it."""
+    """The same learner, to be differentiated over long lifetimes: of each step its state and input
+    are kept, from which the rest is computed again on the way back, and `cut_back` holds the
+    derivative of the state."""
 
     def step(theta: Theta, h: State, x):
         return learner.step(theta, cut_back(h, most), x)
 
-    # Inside a loop nothing is computed twice by mistake, which JAX would otherwise guard against.
+    # Inside a loop the compiler cannot merge what is computed again with what was computed first,
+    # which JAX would otherwise guard against.
     return dataclasses.replace(learner, step=jax.checkpoint(step, prevent_cse=False))
 
 
@@ -120,7 +146,11 @@ def gradient(
     key: Key,
     unroll: Count = 1,
 ) -> tuple[Theta, jax.Array]:
-    """One estimate of the gradient of a lifetime's reward.
+    """One estimate of the gradient of a lifetime's discounted reward: a mean over steps, in units
+    of the standard deviation of the returns.
+
+    At the end of an episode the environment takes no action. The learner receives the one that it
+    chose at the next step, as always, so that it counts like the others.
 
     Args:
         learner: whose theta; differentiable in it.
@@ -139,11 +169,7 @@ def gradient(
     Raises:
         ValueError: fewer than two lifetimes.
     """
-    if lifetimes < 2:
-        raise ValueError(
-            f"lifetimes={lifetimes} leave none to compare one with: give at least 2 for a policy "
-            "gradient."
-        )
+    check_several(lifetimes)
     shared = differentiable(learner, how.cut / (lifetimes * length))
     if how.sigma:
         key, key_noise = jax.random.split(key)
@@ -153,11 +179,9 @@ def gradient(
     def weighed(theta: Theta) -> tuple[jax.Array, jax.Array]:
         def one(key: Key):
             lived, h = live_until(shared, environment, length, theta, key, unroll)
-            chosen = jnp.take_along_axis(
-                jax.nn.log_softmax(lived.logits), lived.action[:, None], axis=1
-            )[:, 0]
-            acted = jnp.where(lived.end > 0, 0.0, chosen)  # at an end no action is taken
-            return acted, jnp.where(is_finite(h), lived.reward, jnp.nan)
+            log_pi = jax.nn.log_softmax(lived.logits)
+            chosen = jnp.take_along_axis(log_pi, lived.action[:, None], axis=1)[:, 0]
+            return chosen, jnp.where(is_finite(h), lived.reward, jnp.nan)
 
         log_pi, rewards = jax.vmap(one)(jax.random.split(key, lifetimes))
         rewards = jax.lax.stop_gradient(rewards)

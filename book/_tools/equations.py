@@ -72,6 +72,9 @@ EQUATIONS: dict[str, dict[str, Equation]] = {
         "es-variance": Equation("error from directions and from lifetimes"),
         "two-lifetimes": Equation("an estimate from two members"),
         "es-cosine": Equation("the angle to the gradient"),
+        "lifetime-policy-gradient": Equation(
+            "the gradient of a policy that remembers", "policy_gradient.gradient"
+        ),
         "es-budget": Equation("the error at a fixed budget"),
     },
     "07_bandits": {

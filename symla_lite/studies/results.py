@@ -115,25 +115,16 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
         outer: the fields of an `Outer`, with those of its estimate of the gradient under "es".
     """
     es = outer["es"]
-    size = {"N, hidden units": str(learner.get("hidden", "none"))}
-    if "discount" in es:
-        return size | {
-            "gradient": "of the policy",
-            "lifetimes": str(outer["lifetimes"]),
-            "outer steps": str(outer["steps"]),
-            "γ, discount": str(es["discount"]),
-            "longest derivative of a state": str(es["cut"]),
-            "σ, noise on θ": str(es["sigma"]),
-            "α, Adam's learning rate": str(outer["learning_rate"]),
-            "L, steps in a lifetime": str(outer["length"]),
-        }
-    return size | {
-        "population (members, two to a pair)": str(es["population"]),
+    by_policy = "discount" in es
+    weight = f"policy gradient, γ = {es['discount']}" if by_policy else f"{es['shaping']} fitness"
+    return {
+        "N, hidden units": str(learner.get("hidden", "none")),
+        "population (members, two to a pair)": "θ itself" if by_policy else str(es["population"]),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),
         "σ, noise on θ": str(es["sigma"]),
         "α, Adam's learning rate": str(outer["learning_rate"]),
-        "what weighs the noise": f"{es['shaping']} fitness",
+        "what weighs the noise": weight,
         "L, steps in a lifetime": str(outer["length"]),
     }
 

@@ -149,8 +149,9 @@ def gradient(
     """One estimate of the gradient of a lifetime's discounted reward: a mean over steps, in units
     of the standard deviation of the returns.
 
-    At the end of an episode the environment takes no action. The learner receives the one that it
-    chose at the next step, as always, so that it counts like the others.
+    At the end of an episode the environment takes no action, and the term of the one that was drawn
+    is left out. It is not quite zero, since the learner receives that action at the next step; but
+    it is nearly all noise, and with it meta-training was lost where episodes are short.
 
     Args:
         learner: whose theta; differentiable in it.
@@ -181,7 +182,8 @@ def gradient(
             lived, h = live_until(shared, environment, length, theta, key, unroll)
             log_pi = jax.nn.log_softmax(lived.logits)
             chosen = jnp.take_along_axis(log_pi, lived.action[:, None], axis=1)[:, 0]
-            return chosen, jnp.where(is_finite(h), lived.reward, jnp.nan)
+            taken = jnp.where(lived.end > 0, 0.0, chosen)
+            return taken, jnp.where(is_finite(h), lived.reward, jnp.nan)
 
         log_pi, rewards = jax.vmap(one)(jax.random.split(key, lifetimes))
         rewards = jax.lax.stop_gradient(rewards)

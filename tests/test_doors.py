@@ -67,6 +67,7 @@ from symla_lite.meta_testing import Estimate, meta_test
 from symla_lite.meta_training import MetaTrained, Outer, meta_train
 from symla_lite.metarnn import metarnn
 from symla_lite.play import Played
+from symla_lite.policy_gradient import PolicyGradient
 from symla_lite.studies import results
 from symla_lite.symla import Options, symla
 from symla_lite.vsml import backprop_cell, lstm_state, textbook
@@ -110,6 +111,7 @@ NUMBERS = {
     **dict.fromkeys("level p trace".split(), SHARE),
     **dict.fromkeys("bonus bound forget_bias least none value".split(), REAL),
     "colours": Numbers(True, 16, (1, 257, 0)),
+    "cut": POSITIVE,
     "discount": Numbers(False, 0.5, (-0.1, 1.1)),
     "most": Numbers(False, 2.0, (1, 0, -3.0)),
     "persistence": Numbers(False, 0.5, (-0.1, 1)),
@@ -131,6 +133,13 @@ SPECIAL = {
     ("generated.random_mdp", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
     ("generated.linear_system", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
     ("grids.move", "side"): COUNT,
+    ("policy_gradient.PolicyGradient", "discount"): Numbers(False, 0.5, (0, -0.1, 1.1)),
+    ("policy_gradient.PolicyGradient", "sigma"): NOT_NEGATIVE,
+    ("policy_gradient.check_several", "lifetimes"): CHOICE,
+    ("policy_gradient.gradient", "lifetimes"): CHOICE,
+    ("policy_gradient.cut_back", "most"): POSITIVE,
+    ("policy_gradient.differentiable", "most"): POSITIVE,
+    ("policy_gradient.to_go", "discount"): Numbers(False, 0.5, (0, -0.1, 1.1)),
     ("transforms.reward_noise", "std"): POSITIVE,
     ("vsml.vsml", "message"): Numbers(True, 3, (2, 0, -1)),
     ("vsml.supervised", "size"): Numbers(True, 3, (2, 0, -1)),
@@ -192,7 +201,7 @@ def example(tmp_path_factory):
         Finding("here", "m", estimate, "≥ 0", "yes", "alike"), backprop_cell(0.1),
         textbook(backprop_cell(0.1)), first_input(jnp.zeros(3), sizes),
         MetaTrained(theta, {}, {}, 0.0), Agent(learner, theta), begin(learner, theta, KEY, sizes),
-        agent.record("one-rule"), Course(*np.ones((4, 3))),
+        agent.record("one-rule"), Course(*np.ones((4, 3))), PolicyGradient(),
     ]  # fmt: skip
     by_type = {type(thing): thing for thing in things}
     weights = (np.ones((3, 2)),)
@@ -228,8 +237,11 @@ def example(tmp_path_factory):
     by_type |= by_name
     by_type |= {
         (module, "theta"): theta
-        for module in "agent lifetime meta_testing symmetry vsml records lstm learner study".split()
+        for module in (
+            "agent learner lifetime lstm meta_testing policy_gradient records study symmetry vsml"
+        ).split()
     }
+    by_type |= {("policy_gradient", "h"): theta}
     by_type |= {("vsml", "h"): (lstm_state(KEY, sizes, 2, 0.0),), ("symla", "layers"): layers}
     by_type |= {bool: True, str: "x", bytes: b"x", Path: tmp_path_factory.mktemp("x") / "x"}
     return by_type

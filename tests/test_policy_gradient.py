@@ -11,6 +11,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from symla_lite import card, meta_training, policy_gradient, studies
+from symla_lite.controls import without_reward
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.grids import hearts
@@ -110,6 +111,59 @@ def test_it_points_where_the_expected_reward_grows(length, ends):
     assert np.linalg.norm(found - slope) < (0.06 if ends else 0.02)
     # w acts through the memory alone, and is not lost.
     assert np.linalg.norm(found[:4] - slope[:4]) < 0.5 * np.linalg.norm(slope[:4])
+
+
+def log_probabilities(flat, actions):
+    """Of each action of a sequence, given those before it, in NumPy."""
+    w, v, b = flat[:4].reshape(2, 2), flat[4:10].reshape(3, 2), flat[10:]
+    h, last, r, found = np.zeros(2), np.zeros(3), 0.0, []
+    for a in actions:
+        h = np.tanh(w @ h + MEMORY @ last * (1 + r))
+        logits = v @ h + b
+        found.append(logits[a] - np.log(np.exp(logits).sum()))
+        last, r = np.eye(3)[a], PAYS[a]
+    return np.array(found)
+
+
+def test_with_a_discount_each_action_is_weighed_by_its_discounted_return():
+    """Over all sequences: the slopes of the log-probabilities times the returns, in NumPy."""
+    length, discount = 3, 0.4
+    flat = np.concatenate([np.ravel(THETA[name]) for name in "wvb"]).astype(float)
+    wanted = np.zeros(len(flat))
+    for actions in itertools.product(range(3), repeat=length):
+        pays = PAYS[list(actions)]
+        R = [sum(discount ** (j - i) * pays[j] for j in range(i, length)) for i in range(length)]
+        slopes = [
+            (log_probabilities(flat + e, actions) - log_probabilities(flat - e, actions)) / 2e-5
+            for e in 1e-5 * np.eye(len(flat))
+        ]
+        wanted += np.exp(log_probabilities(flat, actions).sum()) * (np.array(slopes) @ R)
+    how = PolicyGradient(discount=discount, cut=1e9)
+    found, _ = policy_gradient.gradient(
+        remembering(), fixed_arms(), length, 200_000, how, THETA, jax.random.key(2)
+    )
+    found = np.concatenate([np.ravel(found[name]) for name in "wvb"])
+    wanted, found = wanted / np.linalg.norm(wanted), found / np.linalg.norm(found)
+    assert np.linalg.norm(found - wanted) < 0.02
+
+
+def test_the_cut_is_in_units_of_what_one_step_weighs():
+    """A derivative is as long as before with a cut that is longer than any, and has lost the way
+    through the memory, and only it, with one that is next to nothing."""
+
+    def at(cut, lifetimes=64):
+        key, how = jax.random.key(0), PolicyGradient(cut=cut)
+        return policy_gradient.gradient(
+            remembering(), fixed_arms(), 20, lifetimes, how, THETA, key
+        )[0]
+
+    whole, loose, tight = at(1e9), at(20.0), at(1e-6)
+    for name in "wvb":
+        np.testing.assert_allclose(loose[name], whole[name], atol=1e-6)
+    np.testing.assert_allclose(tight["v"], whole["v"], atol=1e-6)
+    assert np.linalg.norm(tight["w"] - whole["w"]) > 0.1 * np.linalg.norm(whole["w"])
+    half = at(0.3)["w"]  # 0.3 / (64 · 20) in all: without the unit it would cut nothing
+    assert np.linalg.norm(half - whole["w"]) > 0.01 * np.linalg.norm(whole["w"])
 
 
 def test_with_noise_it_climbs_the_smoothed_objective():
@@ -241,11 +295,35 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
 
 
 def test_a_mixtures_lifetimes_are_dealt_out_and_none_drowns_another():
+    """One part pays a thousand times as much, which its learner does not receive: theta moves to
+    the same place."""
+
+    def paid(scale):
+        fixed = fixed_arms()
+
+        def step(*args):
+            new = fixed.step(*args)
+            return new._replace(reward=scale * new.reward)
+
+        return dataclasses.replace(fixed, step=step)
+
+    def trained(scale):
+        parts = Part(paid(scale)), Part(dataclasses.replace(paid(1.0), name="other"), share=2)
+        mixture, outer = Mixture(parts), dataclasses.replace(SMALL, lifetimes=6, steps=1)
+        assert [part.lifetimes for _, part in meta_training.parts(mixture, outer)] == [2, 4]
+        learner = without_reward(remembering())
+        return meta_train(learner, mixture, outer, 0, start=THETA, progress=False)
+
+    one, thousand = trained(1.0), trained(1000.0)
+    for x, y in zip(jax.tree.leaves(one.theta), jax.tree.leaves(thousand.theta), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-3)
+    ratio = thousand.curve["fitness fixed"] / one.curve["fitness fixed"]
+    np.testing.assert_allclose(ratio, 1000, rtol=1e-3)
+    np.testing.assert_allclose(thousand.curve["fitness other"], one.curve["fitness other"])
+
+
+def test_lifetimes_that_cannot_be_dealt_out_are_refused():
     mixture = Mixture((Part(linear_bandit(1, 2)), Part(independent_arms(3), share=2)))
-    outer = dataclasses.replace(SMALL, lifetimes=6)
-    assert [part.lifetimes for _, part in meta_training.parts(mixture, outer)] == [2, 4]
-    trained = meta_train(LEARNER, mixture, outer, 0, progress=False)
-    assert f"fitness {independent_arms(3).name}" in trained.curve
     with pytest.raises(ValueError, match="lifetimes=4 cannot be .* multiple of 3, at least 6"):
         meta_train(LEARNER, mixture, SMALL, 0, progress=False)
 

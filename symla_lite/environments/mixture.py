@@ -25,11 +25,13 @@ class Part:
 
     environment: Environment
     share: Count = 1
-    """How many of the mixture's shares of the population it gets."""
+    """How many of the mixture's shares of the population it gets, or of a policy gradient's
+    lifetimes."""
     length: Count | None = None
     """L, steps in a lifetime; None takes the outer loop's."""
     lifetimes: Count | None = None
-    """Lifetimes of each member; None takes the outer loop's."""
+    """Lifetimes of each member, or of theta for a policy gradient; None takes the outer loop's, or
+    its share of them."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -340,6 +340,18 @@ def test_study_4_the_theta_of_the_larger_grid_has_unlearned_the_smaller(more_tra
     assert last.mean() < 0.05
 
 
+@pytest.mark.parametrize(
+    "run", ["estimators-fast/symla-hearts_2-policy-0.safetensors"]
+    + [f"estimators-with-ends/symla-hearts_2-policy-{seed}.checkpoint" for seed in (0, 1)],
+)  # fmt: skip
+def test_policy_gradients_that_lost_everything_are_kept(run):
+    """Chapter 6 tells of them."""
+    arrays, _ = checkpoint.load(results.recorded() / "unfinished" / "tasks" / run)
+    fitness = arrays["curve/fitness"] if "curve/fitness" in arrays else arrays["curve"][:, 0]
+    by_step = fitness / 300
+    assert by_step[:80].mean() > 0.015 and abs(by_step[-50:].mean()) < 0.01
+
+
 def test_study_4_the_policy_gradient_needs_a_quarter_of_the_environment_steps():
     """From the theta of linear bandits to 0.27 a step on 2×2, five seeds. The level holds for the
     mean of as many environment steps for both. Evolution strategies that do not get there count

@@ -163,7 +163,7 @@ def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str,
 
 def by(estimate: Mapping[str, Any]) -> str:
     """How the gradient was estimated, in words, from the fields of `ES` or `PolicyGradient`."""
-    if "discount" in estimate:
+    if results.by_policy(estimate):
         return "by policy gradients"
     return f"with {estimate['population']} members"
 

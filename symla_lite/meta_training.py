@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from symla_lite import checkpoint, devices, evolution, policy_gradient, stop
 from symla_lite.checks import MAY_BE_NAN, Count, Index, NotNegative, Positive, Seed
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.mixture import Mixture
+from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.evolution import ES
 from symla_lite.learner import Learner, Theta
 from symla_lite.lifetime import is_finite, live_until
@@ -144,26 +144,17 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
             f"out in {shares} equal shares: give a multiple of {2 * shares}."
         )
 
-    def dealt(whole: int, share: int) -> int:
-        return whole * share // shares
-
-    def part_of(share: int) -> dict[str, Any]:
+    def part_of(part: Part) -> Outer:
+        es, lifetimes = outer.es, outer.lifetimes
         if alone:
-            return {"lifetimes": dealt(outer.lifetimes, share)}
-        return {"es": dataclasses.replace(outer.es, population=dealt(outer.es.population, share))}
-
-    return [
-        (
-            part.environment,
-            dataclasses.replace(
-                outer,
-                **part_of(part.share)
-                | {"length": part.length or outer.length}
-                | ({"lifetimes": part.lifetimes} if part.lifetimes else {}),
-            ),
+            lifetimes = lifetimes * part.share // shares
+        else:
+            es = dataclasses.replace(es, population=es.population * part.share // shares)
+        return dataclasses.replace(
+            outer, es=es, length=part.length or outer.length, lifetimes=part.lifetimes or lifetimes
         )
-        for part in environment.parts
-    ]
+
+    return [(part.environment, part_of(part)) for part in environment.parts]
 
 
 class Earned(NamedTuple):

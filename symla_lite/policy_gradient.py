@@ -66,7 +66,7 @@ def check_several(lifetimes: int) -> None:
 
 
 def to_go(rewards: Annotated[jax.Array, "L", MAY_BE_NAN], discount: Discount) -> jax.Array:
-    """The discounted return from each step on, G_t = r_t + discount * G_{t+1}, [L]."""
+    """The discounted return from each step on, R_t = r_t + discount * R_{t+1}, [L]."""
 
     def back(later, r):
         now = r + discount * later
@@ -81,7 +81,7 @@ def advantages(returns: Annotated[jax.Array, "K L", MAY_BE_NAN]) -> jax.Array:
     others are compared without it. Zeros for all where all earn the same, or one is left.
 
     Args:
-        returns: G_t of K lifetimes, [K, L].
+        returns: R_t of K lifetimes, [K, L].
     """
     finite = jnp.all(jnp.isfinite(returns), axis=1, keepdims=True)
     # What is common to all cancels; taken away before the sum, it leaves no rounding behind.

@@ -115,11 +115,11 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
         outer: the fields of an `Outer`, with those of its estimate of the gradient under "es".
     """
     es = outer["es"]
-    by_policy = "discount" in es
-    weight = f"policy gradient, γ = {es['discount']}" if by_policy else f"{es['shaping']} fitness"
+    policy = by_policy(es)
+    weight = f"policy gradient, γ = {es['discount']}" if policy else f"{es['shaping']} fitness"
     return {
         "N, hidden units": str(learner.get("hidden", "none")),
-        "population (members, two to a pair)": "θ itself" if by_policy else str(es["population"]),
+        "population (members, two to a pair)": "θ itself" if policy else str(es["population"]),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),
         "σ, noise on θ": str(es["sigma"]),
@@ -127,6 +127,12 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
         "what weighs the noise": weight,
         "L, steps in a lifetime": str(outer["length"]),
     }
+
+
+def by_policy(estimate: Mapping[str, Any]) -> bool:
+    """Whether the recorded fields of an estimate of the gradient are those of a `PolicyGradient`,
+    and not of an `ES`."""
+    return "discount" in estimate
 
 
 def declared_settings(study: Study, scale: str, training: str) -> dict[str, str]:

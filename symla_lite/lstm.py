@@ -46,7 +46,7 @@ def for_gates(
     return share * w, share * (b + remembered)
 
 
-@jax.custom_jvp
+@jax.custom_vjp
 def through_gates(
     gates: Annotated[jax.Array, "... G"], c: Annotated[jax.Array, "... N"]
 ) -> tuple[jax.Array, jax.Array]:
@@ -78,17 +78,41 @@ def through_gates(
     return show * value / (over_o * over_c), c
 
 
-def _gates_in_words(gates: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`through_gates` with the functions that it is made of. Its derivative takes a seventh of the
-    time of that of the fractions."""
+def _through_gates(gates: jax.Array, c: jax.Array):
+    h, new = through_gates(gates, c)
+    return (h, new), (gates, c, new)
+
+
+def _back_through_gates(kept: tuple[jax.Array, ...], derivative: tuple[jax.Array, jax.Array]):
+    """The derivative by the activations, in a tenth of the time of that of the fractions."""
+    gates, c, new = kept
+    of_h, of_c = derivative
     i, g, f, o = jnp.split(gates, 4, axis=-1)
-    c = jax.nn.sigmoid(4 * f) * c + jax.nn.sigmoid(4 * i) * jnp.tanh(2 * g)
-    return jax.nn.sigmoid(4 * o) * jnp.tanh(c), c
+    i, g, f, o = sigmoid(i), tanh(g), sigmoid(f), sigmoid(o)
+    value = tanh(new / 2)
+    of_c = of_c + of_h * o * (1 - value**2)
+    of_gates = [
+        4 * i * (1 - i) * of_c * g,
+        2 * (1 - g**2) * of_c * i,
+        4 * f * (1 - f) * of_c * c,
+        4 * o * (1 - o) * of_h * value,
+    ]
+    return jnp.concatenate(of_gates, axis=-1), of_c * f
 
 
-@through_gates.defjvp
-def _derivative(primals, tangents):
-    return through_gates(*primals), jax.jvp(_gates_in_words, primals, tangents)[1]
+through_gates.defvjp(_through_gates, _back_through_gates)
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """sigmoid(4 x)."""
+    p, q = twice_sigmoid(x)
+    return p / (2 * q)
+
+
+def tanh(x: jax.Array) -> jax.Array:
+    """tanh(2 x)."""
+    p, q = half_tanh(x)
+    return 2 * p / q
 
 
 def half_tanh(x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -278,22 +278,13 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
         for_all = jnp.append(inputs.everywhere, 1.0)
         for_all = jnp.broadcast_to(for_all, (len(inputs.at_output), *for_all.shape))
         at_output = jnp.concatenate([inputs.at_output, for_all], axis=-1)
-        product = sum_of_terms if fused else jnp.matmul
-
-        def gates(w_input, w_output, w_h):
-            return (
-                product(inputs.at_input, w_input)[:, None]
-                + product(at_output, w_output)[None, :]
-                + product(state.hidden, w_h)
-            )
-
-        rows = weights.at_input, weights.at_output, weights.h
-        if fused:
-            each = zip(*(jnp.split(w, 4, axis=-1) for w in rows), strict=True)
-            four = jnp.concatenate([gates(*of_one) for of_one in each], axis=-1)
-        else:
-            four = gates(*rows)
-        return hk.LSTMState(*through_gates(four, state.cell))
+        received = Received(inputs.at_input, at_output, state.hidden)
+        rows = Received(weights.at_input, weights.at_output, weights.h)
+        if not fused:
+            return hk.LSTMState(*through_cells(received, rows, state.cell))
+        each = zip(*(jnp.split(w, 4, axis=-1) for w in rows), strict=True)
+        four = [gates(received, Received(*of_one), sum_of_terms) for of_one in each]
+        return hk.LSTMState(*through_gates(jnp.concatenate(four, axis=-1), state.cell))
 
     def read_out(linear, axis):
         add = added if fused else jnp.sum
@@ -307,6 +298,61 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
         return message_of
 
     return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
+
+
+class Received(NamedTuple):
+    """What the gates of all cells are products of, or the weights that it is multiplied with."""
+
+    at_input: jax.Array
+    """[A, I], or [I, 4 N]."""
+    at_output: jax.Array
+    """[B, J + E + 1], or [J + E + 1, 4 N]."""
+    h: jax.Array
+    """[A, B, N], or [N, 4 N]."""
+
+
+def gates(x: Received, w: Received, product: Callable = jnp.matmul) -> jax.Array:
+    """The gates of all cells, [A, B, 4 N]."""
+    at_input, at_output, h = map(product, x, w)
+    return at_input[:, None] + at_output[None, :] + h
+
+
+@jax.custom_vjp
+def through_cells(x: Received, w: Received, c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The new state of all cells, h and c, [A, B, N] each.
+
+    Args:
+        x: what they receive.
+        w: the weights.
+        c: their memory, [A, B, N].
+    """
+    return through_gates(gates(x, w), c)
+
+
+def _through_cells(x: Received, w: Received, c: jax.Array):
+    new, back = jax.vjp(through_gates, gates(x, w), c)
+    return new, (x, w, back)
+
+
+def _back_through_cells(kept: tuple, derivative: tuple[jax.Array, jax.Array]):
+    """The derivative of each cell's gates is used by two products and by nothing else. In sums over
+    a and over b the compiler would compute it again for each, which takes several times as long."""
+    x, w, back = kept
+    of_gates, of_c = back(derivative)
+    A, B, _ = x.h.shape
+    for_each = [
+        jnp.broadcast_to(x.at_input[:, None], (A, B, x.at_input.shape[-1])),
+        jnp.broadcast_to(x.at_output[None], (A, B, x.at_output.shape[-1])),
+        x.h,
+    ]
+    cuts = [len(w.at_input), len(w.at_input) + len(w.at_output)]
+    at_input, at_output, h = jnp.split(of_gates @ jnp.concatenate(w).T, cuts, axis=-1)
+    received = jnp.concatenate(for_each, axis=-1).reshape(A * B, -1)
+    of_w = jnp.split(received.T @ of_gates.reshape(A * B, -1), cuts)
+    return Received(at_input.sum(axis=1), at_output.sum(axis=0), h), Received(*of_w), of_c
+
+
+through_cells.defvjp(_through_cells, _back_through_cells)
 
 
 def sum_of_terms(x: jax.Array, w: jax.Array) -> jax.Array:

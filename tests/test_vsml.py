@@ -129,6 +129,35 @@ def test_the_fast_cells_are_the_textbook_cells(reduce, fused):
     assert furthest(slow, quick) < EXACT
 
 
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_fast_cells_have_the_textbook_cells_derivative(fused, several):
+    """In all that they receive, their state and theta, of one network and of several at once."""
+    theta, states = lstm_theta(), [lstm_states(SIZES, seed) for seed in range(3)]
+    h = jax.tree.map(lambda *x: jnp.stack(x), *states)
+    messages = [jax.random.normal(KEY, (3, size, MESSAGE)) for size in (SIZES[0], SIZES[-1])]
+
+    def derivative(cells):
+        def sent(theta, *begin):
+            return jax.tree.map(jnp.sin, both_passes(cells(theta), *begin))
+
+        def loss(theta, h, *messages):
+            if not several:
+                return total(sent(theta, *jax.tree.map(lambda x: x[0], (h, *messages))))
+            return total(jax.vmap(sent, in_axes=(None, 0, 0, 0))(theta, h, *messages))
+
+        def total(tree):
+            return sum(jnp.sum(x) for x in jax.tree.leaves(tree))
+
+        with jax.default_matmul_precision("highest"):
+            return jax.grad(loss, argnums=(0, 1, 2, 3))(theta, h, *messages)
+
+    slow = derivative(lambda theta: vsml.textbook(vsml.lstm_cell(theta)))
+    quick = derivative(lambda theta: vsml.fast(theta, fused=fused))
+    largest = max(jnp.max(jnp.abs(x)) for x in jax.tree.leaves(slow))
+    assert largest > 1 and furthest(slow, quick) < EXACT * largest
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("sizes", [(3, 5), (40, 30)])
 def test_few_states_and_many_are_added_alike(sizes, axis):

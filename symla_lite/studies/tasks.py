@@ -185,6 +185,24 @@ def nights() -> Scale:
     )
 
 
+def gradients() -> Scale:
+    """Three quarters of an hour of one CPU core for each seed: policy gradients from the linear
+    bandits to the 3×3 grid, over the 2×2 grid of `estimators`."""
+    before = estimators()
+    grid_3 = ORIGINAL["hearts_3"]
+    fast, slow = policy(0.002, 1000, 500, 0.8), policy(0.0005, 600, 500, 0.8)
+    return dataclasses.replace(
+        before,
+        trainings=(
+            *(x for x in before.trainings if x.name != "symla-hearts_2-noise"),
+            *untested(
+                Training("symla-hearts_3-policy", symla(), grid_3, fast, "symla-hearts_2-policy")
+            ),
+            Training("symla-hearts_3b-policy", symla(), grid_3, slow, "symla-hearts_3-policy"),
+        ),
+    )
+
+
 def estimators() -> Scale:
     """An hour of one CPU core: how many environment steps two estimates of the gradient need from
     the theta of the linear bandits to the 2×2 grid. Only the curves count."""
@@ -267,6 +285,7 @@ TASK_STUDY = Study(
         "night": night(),
         "nights": nights(),
         "estimators": estimators(),
+        "gradients": gradients(),
         "gpu": gpu(),
     },
 )

@@ -190,7 +190,7 @@ def gradients() -> Scale:
     bandits to the 3×3 grid, over the 2×2 grid of `estimators`."""
     before = estimators()
     grid_3 = ORIGINAL["hearts_3"]
-    fast, slow = policy(0.002, 1000, 500, 0.8), policy(0.0005, 600, 500, 0.8)
+    fast, slow = policy(0.002, 800, 500, 0.8), policy(0.0005, 400, 500, 0.8)
     return dataclasses.replace(
         before,
         trainings=(

@@ -60,20 +60,26 @@ def remembering() -> Learner:
     return Learner("remembering", {}, init_theta, lambda theta, key, sizes: jnp.zeros(2), step)
 
 
-def expected_reward(flat: np.ndarray, length: int, ends: bool = False) -> float:
-    """Over all sequences of actions, in NumPy; theta as w, v and b one after the other. With `ends`
-    every second action is not taken, and the learner still receives it."""
+def log_probabilities(flat: np.ndarray, actions, pays) -> np.ndarray:
+    """Of each action of a sequence, given those before it and what they paid, in NumPy; theta as w,
+    v and b one after the other."""
     w, v, b = flat[:4].reshape(2, 2), flat[4:10].reshape(3, 2), flat[10:]
+    h, last, r, found = np.zeros(2), np.zeros(3), 0.0, []
+    for a, pay in zip(actions, pays, strict=True):
+        h = np.tanh(w @ h + MEMORY @ last * (1 + r))
+        logits = v @ h + b
+        found.append(logits[a] - np.log(np.exp(logits).sum()))
+        last, r = np.eye(3)[a], pay
+    return np.array(found)
+
+
+def expected_reward(flat: np.ndarray, length: int, ends: bool = False) -> float:
+    """Over all sequences of actions. With `ends` every second action is not taken, and the learner
+    still receives it."""
     total = 0.0
     for actions in itertools.product(range(3), repeat=length):
-        h, last, r, probability, earned = np.zeros(2), np.zeros(3), 0.0, 1.0, 0.0
-        for t, a in enumerate(actions):
-            h = np.tanh(w @ h + MEMORY @ last * (1 + r))
-            pi = np.exp(v @ h + b)
-            probability *= pi[a] / pi.sum()
-            last, r = np.eye(3)[a], 0.0 if ends and t % 2 else PAYS[a]
-            earned += r
-        total += probability * earned
+        pays = PAYS[list(actions)] * (np.arange(length) % 2 == 0 if ends else 1)
+        total += np.exp(log_probabilities(flat, actions, pays).sum()) * pays.sum()
     return total
 
 
@@ -113,18 +119,6 @@ def test_it_points_where_the_expected_reward_grows(length, ends):
     assert np.linalg.norm(found[:4] - slope[:4]) < 0.5 * np.linalg.norm(slope[:4])
 
 
-def log_probabilities(flat, actions):
-    """Of each action of a sequence, given those before it, in NumPy."""
-    w, v, b = flat[:4].reshape(2, 2), flat[4:10].reshape(3, 2), flat[10:]
-    h, last, r, found = np.zeros(2), np.zeros(3), 0.0, []
-    for a in actions:
-        h = np.tanh(w @ h + MEMORY @ last * (1 + r))
-        logits = v @ h + b
-        found.append(logits[a] - np.log(np.exp(logits).sum()))
-        last, r = np.eye(3)[a], PAYS[a]
-    return np.array(found)
-
-
 def test_with_a_discount_each_action_is_weighed_by_its_discounted_return():
     """Over all sequences: the slopes of the log-probabilities times the returns, in NumPy."""
     length, discount = 3, 0.4
@@ -134,10 +128,14 @@ def test_with_a_discount_each_action_is_weighed_by_its_discounted_return():
         pays = PAYS[list(actions)]
         R = [sum(discount ** (j - i) * pays[j] for j in range(i, length)) for i in range(length)]
         slopes = [
-            (log_probabilities(flat + e, actions) - log_probabilities(flat - e, actions)) / 2e-5
+            (
+                log_probabilities(flat + e, actions, pays)
+                - log_probabilities(flat - e, actions, pays)
+            )
+            / 2e-5
             for e in 1e-5 * np.eye(len(flat))
         ]
-        wanted += np.exp(log_probabilities(flat, actions).sum()) * (np.array(slopes) @ R)
+        wanted += np.exp(log_probabilities(flat, actions, pays).sum()) * (np.array(slopes) @ R)
     how = PolicyGradient(discount=discount, cut=1e9)
     found, _ = policy_gradient.gradient(
         remembering(), fixed_arms(), length, 200_000, how, THETA, jax.random.key(2)

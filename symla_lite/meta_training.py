@@ -338,14 +338,14 @@ def memory_in_words(
         kept = kept_for_gradient(learner, environment, outer)
         return (
             f"{learner.name} on {environment.name}: {outer.lifetimes} lifetimes in at most "
-            f"{kept:.2g} GiB."
+            f"{_rounded_up(kept)} GiB."
         )
     needed = needs(learner, environment, outer)
     at_once = f"{chunk} of {outer.es.pairs} pairs at a time"
     return (
         f"{learner.name} on {environment.name}: {at_once} in at most "
-        f"{needed.of(chunk):.2g} GiB of each device; all of them would take "
-        f"{needed.of(outer.es.pairs):.2g} GiB."
+        f"{_rounded_up(needed.of(chunk))} GiB of each device; all of them would take "
+        f"{_rounded_up(needed.of(outer.es.pairs))} GiB."
     )
 
 

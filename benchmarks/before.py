@@ -34,12 +34,36 @@ def work() -> None:
 
     mesh = devices.mesh(jax.devices()) if len(jax.devices()) > 1 else None
     programs = {name: ready(ours(setting, mesh=mesh)) for name, setting in SETTINGS.items()}
+    programs |= {name: ready(contender) for name, contender in policy_gradients().items()}
     took = (f"{name}={program.compile_seconds}" for name, program in programs.items())
     print("\t".join(took), flush=True)
     for line in sys.stdin:
         program = programs[line.strip()]
         program.time_once()
         print(program.seconds[-1], flush=True)
+
+
+def policy_gradients() -> dict:
+    """Outer steps by policy gradients, by world: the way back through the lifetime. None at commits
+    that do not have them."""
+    from benchmarks.settings import SETTINGS, Setting, ours
+    from symla_lite.meta_training import Outer
+
+    try:
+        from symla_lite.policy_gradient import PolicyGradient
+    except ImportError:
+        return {}
+
+    class ByPolicy(Setting):
+        @property
+        def outer(self) -> Outer:
+            return Outer(PolicyGradient(), 0.002, steps=1, length=100, lifetimes=16)
+
+    worlds = {name: SETTINGS[name].environment for name in ("CartPole", "hearts 3×3")}
+    return {
+        f"{name}, policy": ours(ByPolicy(world, population=1, lifetimes=16, length=100))
+        for name, world in worlds.items()
+    }
 
 
 @contextmanager
@@ -102,7 +126,7 @@ def main() -> None:
         try:
             compiled, compiled_now = before.compiled(), after.compiled()
             print(
-                f"{'world':18}{'before, s':>12}{'now, s':>12}   before / now"
+                f"{'world':22}{'before, s':>12}{'now, s':>12}   before / now"
                 f"{'to compile: before, s':>26}{'now, s':>10}"
             )
             for name in (name for name in compiled_now if name in compiled):
@@ -110,7 +134,7 @@ def main() -> None:
                 old, new = (statistics.median(each) for each in zip(*times, strict=True))
                 ratio = statistics.median(then / now for then, now in times)
                 print(
-                    f"{name:18}{old:12.4f}{new:12.4f}   {ratio:12.3f}"
+                    f"{name:22}{old:12.4f}{new:12.4f}   {ratio:12.3f}"
                     f"{compiled[name]:26.1f}{compiled_now[name]:10.1f}",
                     flush=True,
                 )

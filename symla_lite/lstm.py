@@ -56,7 +56,8 @@ def through_gates(
 
         c' = sigmoid(f + 1) c + sigmoid(i) tanh(g),    h' = sigmoid(o) tanh(c').
 
-    Equal to `jax.nn.sigmoid` and `jnp.tanh` to 1e-6.
+    Equal to `jax.nn.sigmoid` and `jnp.tanh` to 1e-6. Can be differentiated in reverse
+    (`jax.grad`, `jax.vjp`), and not forward (`jax.jvp`).
 
     Args:
         gates: i / 4, g / 2, (f + 1) / 4 and o / 4 side by side (`for_gates`), [..., 4 N].
@@ -88,8 +89,8 @@ def _back_through_gates(kept: tuple[jax.Array, ...], derivative: tuple[jax.Array
     gates, c, new = kept
     of_h, of_c = derivative
     i, g, f, o = jnp.split(gates, 4, axis=-1)
-    i, g, f, o = sigmoid(i), tanh(g), sigmoid(f), sigmoid(o)
-    value = tanh(new / 2)
+    i, g, f, o = sigmoid_of_4x(i), tanh_of_2x(g), sigmoid_of_4x(f), sigmoid_of_4x(o)
+    value = tanh_of_2x(new / 2)
     of_c = of_c + of_h * o * (1 - value**2)
     of_gates = [
         4 * i * (1 - i) * of_c * g,
@@ -103,14 +104,14 @@ def _back_through_gates(kept: tuple[jax.Array, ...], derivative: tuple[jax.Array
 through_gates.defvjp(_through_gates, _back_through_gates)
 
 
-def sigmoid(x: jax.Array) -> jax.Array:
-    """sigmoid(4 x)."""
+def sigmoid_of_4x(x: jax.Array) -> jax.Array:
+    """sigmoid(4 x), entry by entry."""
     p, q = twice_sigmoid(x)
     return p / (2 * q)
 
 
-def tanh(x: jax.Array) -> jax.Array:
-    """tanh(2 x)."""
+def tanh_of_2x(x: jax.Array) -> jax.Array:
+    """tanh(2 x), entry by entry."""
     p, q = half_tanh(x)
     return 2 * p / q
 

@@ -278,12 +278,12 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
         for_all = jnp.append(inputs.everywhere, 1.0)
         for_all = jnp.broadcast_to(for_all, (len(inputs.at_output), *for_all.shape))
         at_output = jnp.concatenate([inputs.at_output, for_all], axis=-1)
-        received = Received(inputs.at_input, at_output, state.hidden)
-        rows = Received(weights.at_input, weights.at_output, weights.h)
+        x = _GateInputs(inputs.at_input, at_output, state.hidden)
+        w = _GateWeights(weights.at_input, weights.at_output, weights.h)
         if not fused:
-            return hk.LSTMState(*through_cells(received, rows, state.cell))
-        each = zip(*(jnp.split(w, 4, axis=-1) for w in rows), strict=True)
-        four = [gates(received, Received(*of_one), sum_of_terms) for of_one in each]
+            return hk.LSTMState(*_through_cells(x, w, state.cell))
+        each = zip(*(jnp.split(rows, 4, axis=-1) for rows in w), strict=True)
+        four = [_gates(x, _GateWeights(*of_one), sum_of_terms) for of_one in each]
         return hk.LSTMState(*through_gates(jnp.concatenate(four, axis=-1), state.cell))
 
     def read_out(linear, axis):
@@ -300,43 +300,65 @@ def fast(theta: Theta | Weights, reduce: Reduce = "sum", fused: bool = False) ->
     return Cells(tick, read_out(weights.m_fwd, axis=0), read_out(weights.m_bwd, axis=1))
 
 
-class Received(NamedTuple):
-    """What the gates of all cells are products of, or the weights that it is multiplied with."""
+class _GateInputs(NamedTuple):
+    """What the gates of all cells are computed from."""
 
     at_input: jax.Array
-    """[A, I], or [I, 4 N]."""
+    """[A, I]."""
     at_output: jax.Array
-    """[B, J + E + 1], or [J + E + 1, 4 N]."""
+    """With what every cell receives and a 1 for the bias, [B, J + E + 1]."""
     h: jax.Array
-    """[A, B, N], or [N, 4 N]."""
+    """[A, B, N]."""
 
 
-def gates(x: Received, w: Received, product: Callable = jnp.matmul) -> jax.Array:
-    """The gates of all cells, [A, B, 4 N]."""
+class _GateWeights(NamedTuple):
+    """What they are multiplied with, as `cut` prepares it."""
+
+    at_input: jax.Array
+    """[I, 4 N]."""
+    at_output: jax.Array
+    """[J + E + 1, 4 N]."""
+    h: jax.Array
+    """[N, 4 N]."""
+
+
+def _gates(x: _GateInputs, w: _GateWeights, product: Callable = jnp.matmul) -> jax.Array:
+    """The gates of all cells as `through_gates` takes them, divided, [A, B, 4 N].
+
+    Args:
+        x: what they are computed from.
+        w: the weights, or those of one gate, [., N], for that gate alone, [A, B, N].
+        product: of two matrices.
+    """
     at_input, at_output, h = map(product, x, w)
     return at_input[:, None] + at_output[None, :] + h
 
 
 @jax.custom_vjp
-def through_cells(x: Received, w: Received, c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The new state of all cells, h and c, [A, B, N] each.
+def _through_cells(
+    x: _GateInputs, w: _GateWeights, c: Annotated[jax.Array, "A B N"]
+) -> tuple[jax.Array, jax.Array]:
+    """The new state of all cells. Can be differentiated in reverse, and not forward.
 
     Args:
-        x: what they receive.
+        x: what their gates are computed from.
         w: the weights.
         c: their memory, [A, B, N].
+
+    Returns:
+        h and c, [A, B, N] each.
     """
-    return through_gates(gates(x, w), c)
+    return through_gates(_gates(x, w), c)
 
 
-def _through_cells(x: Received, w: Received, c: jax.Array):
-    new, back = jax.vjp(through_gates, gates(x, w), c)
+def _kept_through_cells(x: _GateInputs, w: _GateWeights, c: jax.Array):
+    new, back = jax.vjp(through_gates, _gates(x, w), c)
     return new, (x, w, back)
 
 
 def _back_through_cells(kept: tuple, derivative: tuple[jax.Array, jax.Array]):
     """The derivative of each cell's gates is used by two products and by nothing else. In sums over
-    a and over b the compiler would compute it again for each, which takes several times as long."""
+    a and over b the compiler would compute it again for each, which takes twice as long in all."""
     x, w, back = kept
     of_gates, of_c = back(derivative)
     A, B, _ = x.h.shape
@@ -349,10 +371,11 @@ def _back_through_cells(kept: tuple, derivative: tuple[jax.Array, jax.Array]):
     at_input, at_output, h = jnp.split(of_gates @ jnp.concatenate(w).T, cuts, axis=-1)
     received = jnp.concatenate(for_each, axis=-1).reshape(A * B, -1)
     of_w = jnp.split(received.T @ of_gates.reshape(A * B, -1), cuts)
-    return Received(at_input.sum(axis=1), at_output.sum(axis=0), h), Received(*of_w), of_c
+    of_x = _GateInputs(at_input.sum(axis=1), at_output.sum(axis=0), h)
+    return of_x, _GateWeights(*of_w), of_c
 
 
-through_cells.defvjp(_through_cells, _back_through_cells)
+_through_cells.defvjp(_kept_through_cells, _back_through_cells)
 
 
 def sum_of_terms(x: jax.Array, w: jax.Array) -> jax.Array:

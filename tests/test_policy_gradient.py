@@ -267,6 +267,13 @@ def test_the_gates_derivative_is_that_of_haikus_lstm():
             np.testing.assert_allclose(one, other, atol=2e-5)
 
 
+@pytest.mark.parametrize("far", [100.0, 1e4, 1e30])
+def test_far_out_the_gates_derivative_is_finite_and_nothing(far):
+    gates = far * jnp.sign(jax.random.normal(jax.random.key(0), (50, 20)))
+    found = jax.grad(lambda gates: jnp.sum(through_gates(gates, jnp.ones((50, 5)))[0]))(gates)
+    np.testing.assert_allclose(found, 0, atol=1e-6)
+
+
 LEARNER = symla(hidden=4, message=2)
 SMALL = Outer(PolicyGradient(), learning_rate=0.01, steps=6, length=12, lifetimes=4)
 

@@ -129,33 +129,39 @@ def test_the_fast_cells_are_the_textbook_cells(reduce, fused):
     assert furthest(slow, quick) < EXACT
 
 
+@pytest.mark.parametrize("everywhere", [0, 2])
+@pytest.mark.parametrize("sizes", [(3, 5), (1, 4), (4, 1)])
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("fused", [False, True])
-def test_the_fast_cells_have_the_textbook_cells_derivative(fused, several):
-    """In all that they receive, their state and theta, of one network and of several at once."""
-    theta, states = lstm_theta(), [lstm_states(SIZES, seed) for seed in range(3)]
-    h = jax.tree.map(lambda *x: jnp.stack(x), *states)
-    messages = [jax.random.normal(KEY, (3, size, MESSAGE)) for size in (SIZES[0], SIZES[-1])]
+def test_the_fast_cells_have_the_textbook_cells_derivative(fused, several, sizes, everywhere):
+    """Over two ticks, in all that they receive, their state and theta, of one layer and of several
+    at once. Leaf by leaf, since a small one could hide behind a large one."""
+    A, B = sizes
+    theta = vsml.lstm_theta(KEY, 2 * MESSAGE + everywhere, HIDDEN, MESSAGE, forget_bias=1.0)
+    rng = np.random.default_rng(0)
+    shapes = (A, B, HIDDEN), (A, B, HIDDEN), (A, MESSAGE), (B, MESSAGE), (everywhere,)
+    arrays = [jnp.asarray(rng.normal(size=(3, *shape)), jnp.float32) for shape in shapes]
 
-    def derivative(cells):
-        def sent(theta, *begin):
-            return jax.tree.map(jnp.sin, both_passes(cells(theta), *begin))
+    def derivative(form):
+        def sent(theta, h, c, *inputs):
+            cells, state = vsml.in_form(form, theta, "mean", everywhere), hk.LSTMState(h, c)
+            for _ in range(2):
+                state = cells.tick(state, vsml.CellInputs(*inputs))
+            found = cells.forward(state), cells.backward(state), state.cell
+            return sum(jnp.sum(jnp.sin(x)) for x in found)
 
-        def loss(theta, h, *messages):
-            if not several:
-                return total(sent(theta, *jax.tree.map(lambda x: x[0], (h, *messages))))
-            return total(jax.vmap(sent, in_axes=(None, 0, 0, 0))(theta, h, *messages))
-
-        def total(tree):
-            return sum(jnp.sum(x) for x in jax.tree.leaves(tree))
+        def loss(theta, *arrays):
+            if several:
+                return jnp.sum(jax.vmap(sent, in_axes=(None, 0, 0, 0, 0, 0))(theta, *arrays))
+            return sent(theta, *(x[0] for x in arrays))
 
         with jax.default_matmul_precision("highest"):
-            return jax.grad(loss, argnums=(0, 1, 2, 3))(theta, h, *messages)
+            return jax.grad(loss, argnums=range(6))(theta, *arrays)
 
-    slow = derivative(lambda theta: vsml.textbook(vsml.lstm_cell(theta)))
-    quick = derivative(lambda theta: vsml.fast(theta, fused=fused))
-    largest = max(jnp.max(jnp.abs(x)) for x in jax.tree.leaves(slow))
-    assert largest > 1 and furthest(slow, quick) < EXACT * largest
+    slow, quick = derivative("textbook"), derivative("fused" if fused else "fast")
+    for one, other in zip(jax.tree.leaves(slow), jax.tree.leaves(quick), strict=True):
+        assert one.size == 0 or np.max(np.abs(one)) > 1e-3
+        np.testing.assert_allclose(other, one, rtol=0, atol=EXACT * np.max(np.abs(one), initial=1))
 
 
 @pytest.mark.parametrize("axis", [0, 1])

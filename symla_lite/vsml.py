@@ -358,7 +358,8 @@ def _kept_through_cells(x: _GateInputs, w: _GateWeights, c: jax.Array):
 
 def _back_through_cells(kept: tuple, derivative: tuple[jax.Array, jax.Array]):
     """The derivative of each cell's gates is used by two products and by nothing else. In sums over
-    a and over b the compiler would compute it again for each, which takes twice as long in all."""
+    a and over b the compiler would compute it again for each: an outer step on the 3×3 hearts then
+    takes 1.7 times as long."""
     x, w, back = kept
     of_gates, of_c = back(derivative)
     A, B, _ = x.h.shape

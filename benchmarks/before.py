@@ -57,7 +57,8 @@ def policy_gradients() -> dict:
     class ByPolicy(Setting):
         @property
         def outer(self) -> Outer:
-            return Outer(PolicyGradient(), 0.002, steps=1, length=100, lifetimes=16)
+            how = PolicyGradient()
+            return Outer(how, 0.002, steps=1, length=self.length, lifetimes=self.lifetimes)
 
     worlds = {name: SETTINGS[name].environment for name in ("CartPole", "hearts 3×3")}
     return {

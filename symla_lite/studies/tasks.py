@@ -209,11 +209,11 @@ def gradients() -> Scale:
 
 
 def estimators() -> Scale:
-    """An hour of one CPU core: how many environment steps two estimates of the gradient need from
+    """An hour and a half of one CPU core: how many environment steps two estimates of the gradient need from
     the theta of the linear bandits to the 2×2 grid. Only the curves count."""
     grid_2 = ORIGINAL["hearts_2"]
     by_noise = outer(128, learning_rate=0.02, steps=400, length=300, lifetimes=4)
-    by_policy = policy(0.004, 800, 300, 0.8)
+    by_policy = policy(0.004, 2000, 300, 0.8)
     from_bandits = "symla-linear_4"
     return Scale(
         trainings=untested(

@@ -396,10 +396,10 @@ def test_policy_gradients_that_lost_everything_are_kept(run):
     assert by_step[:80].mean() > 0.015 and abs(by_step[-50:].mean()) < 0.01
 
 
-def test_study_4_the_policy_gradient_needs_a_quarter_of_the_steps_in_all_seeds_but_one():
-    """From the theta of linear bandits to 0.27 a step on 2×2; the goal is all five seeds. The level
-    holds for the mean of as many environment steps for both. A population has noise that theta by
-    itself does not have, so it has to come to 0.2 only."""
+def test_study_4_the_policy_gradient_needs_a_quarter_of_the_steps_in_all_five_seeds():
+    """From the theta of linear bandits to 0.27 a step on 2×2. The level holds for the mean of as
+    many environment steps for both. A population has noise that theta by itself does not have, so
+    it has to come to 0.2 only."""
     study = studies.named("tasks")
     runs = results.load(study, "estimators")
 
@@ -415,7 +415,7 @@ def test_study_4_the_policy_gradient_needs_a_quarter_of_the_steps_in_all_seeds_b
     policy = np.array(list(steps_to("symla-hearts_2-policy", 0.27)))
     print(f"noise {noise / 1e6}, policy {policy / 1e6}, share {(policy / noise).round(3)}")
     assert len(noise) == len(policy) == 5 and np.isfinite(noise).all()
-    np.testing.assert_array_equal(policy <= noise / 4, [True, True, False, True, True])
+    assert (policy <= noise / 4).all()
 
 
 @pytest.mark.parametrize("grid", ["hearts_2", "hearts_3"])

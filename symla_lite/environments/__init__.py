@@ -3,7 +3,14 @@
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.environments.generated import FAMILY, linear_system, random_mdp
+from symla_lite.environments.generated import (
+    FAMILY,
+    FURTHER,
+    cube,
+    linear_system,
+    random_mdp,
+    unstable_system,
+)
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
@@ -14,6 +21,7 @@ from symla_lite.environments.transforms import (
     projected,
     reset_at_once,
     reward_noise,
+    reward_rare,
     reward_scale,
     reward_sign,
     reward_zero,
@@ -27,12 +35,14 @@ __all__ = [
     "BANDITS",
     "ENVIRONMENTS",
     "FAMILY",
+    "FURTHER",
     "Environment",
     "Mixture",
     "Part",
     "Transition",
     "acrobot",
     "cartpole",
+    "cube",
     "delayed",
     "dense_grid",
     "hearts",
@@ -47,6 +57,7 @@ __all__ = [
     "random_mdp",
     "reset_at_once",
     "reward_noise",
+    "reward_rare",
     "reward_scale",
     "reward_sign",
     "reward_zero",
@@ -54,6 +65,7 @@ __all__ = [
     "rewards_swapped",
     "spare_actions",
     "standardised",
+    "unstable_system",
 ]
 
 
@@ -85,6 +97,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **BANDITS,
     **{environment.name: environment for environment in standard()},
     **FAMILY,
+    **FURTHER,
 }
 """All that have a name on the command line or in a record."""
 

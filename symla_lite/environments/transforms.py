@@ -404,6 +404,33 @@ def reward_noise(environment: Environment, std: Positive) -> Environment:
     )
 
 
+def reward_rare(
+    environment: Environment, probability: Annotated[float, Range(above=0, below=1)]
+) -> Environment:
+    """Each reward is paid with some probability, and is 0 otherwise.
+
+    Args:
+        environment: whose.
+        probability: that a reward is paid.
+    """
+
+    def step(key, task, state, action):
+        inside, own = jax.random.split(key)
+        new = environment.step(inside, task, state, action)
+        paid = jax.random.uniform(own) < probability
+        return new._replace(reward=jnp.where(paid, new.reward, 0.0))
+
+    return dataclasses.replace(
+        environment,
+        name=f"{environment.name}-rare",
+        options={
+            "probability": probability,
+            "of": {"name": environment.name, **environment.options},
+        },
+        step=step,
+    )
+
+
 def delayed(environment: Environment, steps: Count) -> Environment:
     """The reward of each step is paid some steps later.
 

@@ -209,8 +209,8 @@ def gradients() -> Scale:
 
 
 def estimators() -> Scale:
-    """An hour and a half of one CPU core: how many environment steps two estimates of the gradient need from
-    the theta of the linear bandits to the 2×2 grid. Only the curves count."""
+    """An hour and a half of one CPU core: how many environment steps two estimates of the gradient
+    need from the theta of the linear bandits to the 2×2 grid. Only the curves count."""
     grid_2 = ORIGINAL["hearts_2"]
     by_noise = outer(128, learning_rate=0.02, steps=400, length=300, lifetimes=4)
     by_policy = policy(0.004, 2000, 300, 0.8)

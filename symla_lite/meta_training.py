@@ -185,7 +185,16 @@ def describe(
     return {
         what: checkpoint.plain({"name": whose.name, **whose.options}, what)
         for what, whose in options.items()
-    } | {"outer": dataclasses.asdict(outer), "seed": seed}
+    } | {"outer": _options(outer), "seed": seed}
+
+
+def _options(outer: Outer) -> dict[str, Any]:
+    """An outer loop in plain types. The first records with a policy gradient were made when there
+    was one baseline only, and do not name it."""
+    options = dataclasses.asdict(outer)
+    if options["es"].get("baseline") == "others":
+        del options["es"]["baseline"]
+    return options
 
 
 def origin(start: Theta | None) -> str:

@@ -9,13 +9,13 @@ step of a lifetime,
     grad E[sum_t r_t] = E[sum_t A_t grad log pi_theta(a_t | all before)],
 
 with the rewards from t on as A_t, less what other lifetimes earn from there on average (Williams,
-1992). The derivative is propagated back through the learner's states to the first step of the
-lifetime.
+1992), and less what the lifetime's own rewards before t let expect, if asked to. The derivative is
+propagated back through the learner's states to the first step of the lifetime.
 """
 
 import dataclasses
 import functools
-from typing import Annotated
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,8 @@ class PolicyGradient:
     """How the gradient is estimated, in the place of `evolution.ES`.
 
     Raises:
-        ValueError: a discount outside (0, 1], a cut that is not positive, a negative sigma.
+        ValueError: a discount outside (0, 1], a cut that is not positive, a negative sigma, an
+            unknown baseline.
     """
 
     discount: Discount = 0.95
@@ -49,6 +50,12 @@ class PolicyGradient:
     """Standard deviation of noise on theta, drawn anew for each estimate, which then climbs about
     what evolution strategies climb, the reward smoothed by that noise. Without it theta can come to
     do well at one point, between others where it does not."""
+
+    baseline: Literal["others", "past"] = "others"
+    """What a return is compared with: what the other lifetimes earn, or also what is to be expected
+    after the rewards that the lifetime has received (`beyond_past`). Where tasks pay differently,
+    most of what a lifetime earns more than the others is its task, which an action does not
+    change."""
 
     @property
     def population(self) -> int:
@@ -91,6 +98,53 @@ def advantages(returns: Annotated[jax.Array, "K L", MAY_BE_NAN]) -> jax.Array:
     more = jnp.where(finite & (others > 0), more - (more.sum(axis=0) - more) / others, 0.0)
     variance = jnp.sum(more**2) / jnp.maximum(finite.sum() * more.shape[1], 1)
     return more / (jnp.sqrt(variance) + 1e-8)
+
+
+MEMORIES = (0.0, 0.8, 0.95, 0.99)
+"""How fast the running means forget that `beyond_past` takes of past rewards."""
+
+
+def past(rewards: Annotated[jax.Array, "K L"]) -> jax.Array:
+    """Running means of what each lifetime has received before each step, one for each of
+    `MEMORIES`, [K, L, len(MEMORIES)]. They begin with zero; the first is the last reward."""
+    decay = jnp.array(MEMORIES, rewards.dtype)
+
+    def step(means, r):
+        return decay * means + (1 - decay) * r[:, None], means
+
+    begin = jnp.zeros((rewards.shape[0], len(MEMORIES)), rewards.dtype)
+    return jnp.moveaxis(jax.lax.scan(step, begin, rewards.T)[1], 0, 1)
+
+
+def beyond_past(
+    returns: Annotated[jax.Array, "K L", MAY_BE_NAN],
+    rewards: Annotated[jax.Array, "K L", MAY_BE_NAN],
+) -> jax.Array:
+    """The returns, less what the rewards before each step let expect, [K, L].
+
+    That is linear in running means of these rewards (`past`), as they differ from those of the
+    other lifetimes, with the coefficients that fit the returns best over all lifetimes and steps.
+    No action changes what was received before it, so the gradient's mean stays the same, but for
+    the little by which a few coefficients can follow the very returns that they are fitted to.
+    Lifetimes with a return that is not finite are left out of the fit.
+
+    Args:
+        returns: R_t of K lifetimes, [K, L].
+        rewards: r_t, [K, L].
+    """
+    finite = jnp.all(jnp.isfinite(returns), axis=1)[:, None]
+    received = past(jnp.where(finite, rewards, 0.0))
+    several = jnp.concatenate([returns[..., None], received], axis=-1)
+    # As in `advantages`: what is common to all leaves no rounding behind.
+    several = jnp.where(finite[..., None], several - several[jnp.argmax(finite)], 0.0)
+    mean = several.sum(axis=0) / jnp.maximum(finite.sum(), 1)
+    several = jnp.where(finite[..., None], several - mean, 0.0)
+    # In units of their deviation, so that a small ridge means the same for all rewards.
+    unit = jnp.sqrt(jnp.mean(several**2, axis=(0, 1))) + 1e-30
+    products = jnp.einsum("klm,kln->mn", several / unit, several / unit) / returns.size
+    ridge = 1e-3 * jnp.eye(len(MEMORIES), dtype=several.dtype)
+    weights = jnp.linalg.solve(products[1:, 1:] + ridge, products[1:, 0])
+    return returns - unit[0] * ((several / unit)[..., 1:] @ weights)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -187,7 +241,8 @@ def gradient(
 
         log_pi, rewards = jax.vmap(one)(jax.random.split(key, lifetimes))
         rewards = jax.lax.stop_gradient(rewards)
-        A = advantages(jax.vmap(to_go, in_axes=(0, None))(rewards, how.discount))
+        R = jax.vmap(to_go, in_axes=(0, None))(rewards, how.discount)
+        A = advantages(beyond_past(R, rewards) if how.baseline == "past" else R)
         return jnp.mean(log_pi * A), rewards.sum(axis=1)
 
     return jax.grad(weighed, has_aux=True)(theta)

@@ -1,6 +1,7 @@
 """The policy gradient points where the expected reward grows, and meta-trains."""
 
 import dataclasses
+import functools
 import itertools
 
 import haiku as hk
@@ -17,12 +18,22 @@ from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.grids import hearts
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
+from symla_lite.environments.transforms import reward_zero
 from symla_lite.evolution import ES
 from symla_lite.learner import Input, Learner, Sizes
 from symla_lite.lstm import for_gates, through_gates
 from symla_lite.meta_training import Outer, meta_train
 from symla_lite.metarnn import metarnn
-from symla_lite.policy_gradient import PolicyGradient, advantages, cut_back, differentiable, to_go
+from symla_lite.policy_gradient import (
+    MEMORIES,
+    PolicyGradient,
+    advantages,
+    beyond_past,
+    cut_back,
+    differentiable,
+    past,
+    to_go,
+)
 from symla_lite.studies import results
 from symla_lite.symla import symla
 
@@ -90,8 +101,10 @@ THETA = {
 }
 
 
-@pytest.mark.parametrize(("length", "ends"), [(3, False), (4, True)])
-def test_it_points_where_the_expected_reward_grows(length, ends):
+@pytest.mark.parametrize(
+    ("length", "ends", "baseline"), [(3, False, "others"), (4, True, "others"), (3, False, "past")]
+)
+def test_it_points_where_the_expected_reward_grows(length, ends, baseline):
     flat = np.concatenate([np.ravel(THETA[name]) for name in "wvb"]).astype(float)
     small = 1e-5 * np.eye(len(flat))
     slope = np.array(
@@ -105,7 +118,7 @@ def test_it_points_where_the_expected_reward_grows(length, ends):
         fixed_arms(ends),
         length,
         200_000,
-        PolicyGradient(discount=1.0, cut=1e9),
+        PolicyGradient(discount=1.0, cut=1e9, baseline=baseline),
         THETA,
         jax.random.key(0),
     )
@@ -209,9 +222,54 @@ def test_returns_and_advantages_by_loops():
 
 @pytest.mark.parametrize("reward", [0.1, 0.3, 1.0])
 def test_where_all_earn_the_same_or_one_is_left_there_is_no_gradient(reward):
-    G = jax.vmap(to_go, (0, None))(np.full((7, 50), reward, np.float32), 0.9)
-    assert not np.any(advantages(G))
-    assert not np.any(advantages(np.where(np.arange(7)[:, None] == 3, G, np.nan)))
+    rewards = np.full((7, 50), reward, np.float32)
+    G = jax.vmap(to_go, (0, None))(rewards, 0.9)
+    one = np.where(np.arange(7)[:, None] == 3, G, np.nan)
+    for returns in (G, one, beyond_past(G, rewards), beyond_past(one, rewards)):
+        assert not np.any(advantages(returns))
+
+
+def test_what_past_rewards_let_expect_is_taken_away_and_nothing_else():
+    """Returns that are a sum of running means, by loops, of what all have in common, and of what
+    nobody could know before."""
+    rng = np.random.default_rng(1)
+    rewards = (rng.normal(size=(40, 1)) + rng.normal(size=(40, 60))).astype(np.float32)
+    means = np.zeros((40, 60, len(MEMORIES)))
+    for t in range(1, 60):
+        for m, forget in enumerate(MEMORIES):
+            means[:, t, m] = forget * means[:, t - 1, m] + (1 - forget) * rewards[:, t - 1]
+    np.testing.assert_allclose(past(rewards), means, atol=1e-5)
+    expected = means @ [0.5, -1.0, 2.0, 3.0]
+    common, new = rng.normal(size=60), 0.3 * rng.normal(size=(40, 60))
+    for unit in (1e-6, 1.0, 1e6):
+        left = beyond_past(unit * (expected + common + new), unit * rewards) / unit
+        assert np.var(expected - expected.mean(axis=0)) > 1
+        np.testing.assert_allclose(left - left.mean(axis=0), new - new.mean(axis=0), atol=0.12)
+    returns = expected + common + new
+    with_nan = np.insert(returns, 3, np.nan, axis=0), np.insert(rewards, 3, np.nan, axis=0)
+    found = advantages(beyond_past(*with_nan))
+    assert not np.any(found[3])
+    without = advantages(beyond_past(returns, rewards))
+    np.testing.assert_allclose(np.delete(found, 3, axis=0), without, atol=1e-3)
+
+
+def test_where_tasks_pay_differently_estimates_agree_better_with_what_is_expected():
+    """The mean cosine between estimates from lifetimes of their own, each of which has a large
+    reward of its own added to all others."""
+    environment = reward_zero(fixed_arms(), 5.0)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def estimate(key, baseline):
+        how = PolicyGradient(discount=0.5, cut=1e9, baseline=baseline)
+        found, _ = policy_gradient.gradient(remembering(), environment, 40, 8, how, THETA, key)
+        flat = ravel_pytree(found)[0]
+        return flat / jnp.linalg.norm(flat)
+
+    def agreement(baseline):
+        found = np.stack([estimate(jax.random.key(i), baseline) for i in range(30)])
+        return (found @ found.T)[np.triu_indices(30, 1)].mean()
+
+    assert agreement("past") > agreement("others") + 0.1
 
 
 def test_a_derivative_is_cut_and_the_state_is_not():

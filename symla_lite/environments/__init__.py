@@ -3,14 +3,7 @@
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.environments.generated import (
-    FAMILY,
-    FURTHER,
-    cube,
-    linear_system,
-    random_mdp,
-    unstable_system,
-)
+from symla_lite.environments.generated import FAMILY, FURTHER, linear_system, random_mdp
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
@@ -42,7 +35,6 @@ __all__ = [
     "Transition",
     "acrobot",
     "cartpole",
-    "cube",
     "delayed",
     "dense_grid",
     "hearts",
@@ -65,7 +57,6 @@ __all__ = [
     "rewards_swapped",
     "spare_actions",
     "standardised",
-    "unstable_system",
 ]
 
 

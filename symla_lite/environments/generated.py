@@ -2,18 +2,16 @@
 
 Not in the paper, which meta-trains on the worlds that it tests on or on their neighbours. That a
 rule learned on drawn worlds alone can work on others was shown by Oh et al. (2020,
-https://arxiv.org/abs/2007.08794). Here four makers and the linear bandit span the way from bandits
+https://arxiv.org/abs/2007.08794). Here two makers and the linear bandit span the way from bandits
 to control:
 
 - `random_mdp`: a few states behind random features. With one state it is a bandit without context;
   with much noise it is nearly a contextual bandit; with goals reward is rare.
 - `linear_system`: pushes whose effect lasts, seen through a random projection.
-- `unstable_system`: what is not pushed against runs away.
-- `cube`: a place to go to, which is drawn anew in every episode and can be seen.
 
 `transforms` change the reward: `delayed`, `reward_noise`, `reward_rare`, `reward_sign`,
 `reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with the task.
-Under a random policy inputs have mean 0 and variance about 1 over tasks, and rewards are of order
+Under a random policy inputs have mean 0 and variance 1 over tasks, and rewards are of order
 one, so that no world needs `transforms.standardised`.
 """
 
@@ -25,7 +23,7 @@ import jax.numpy as jnp
 from symla_lite.checks import Count, Range
 from symla_lite.environments.bandits import Arms
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.environments.grids import distinct, over
+from symla_lite.environments.grids import over
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import (
     delayed,
@@ -280,159 +278,6 @@ def linear_system(
     )
 
 
-class Unstable(NamedTuple):
-    """A task of `unstable_system`."""
-
-    rate: jax.Array
-    """How fast x runs away, a step, []."""
-    pushes: jax.Array
-    """Of each action, [B]."""
-    projection: jax.Array
-    """Of x and the velocity over the rate, [A, 2]."""
-
-
-WALL = 2.0
-"""Where x cannot go on in an `unstable_system`, in units of what the strongest push can hold."""
-
-
-def unstable_system(
-    inputs: Count,
-    actions: Arms,
-    *,
-    rate: Annotated[float, Range(above=0, below=1)] = 0.25,
-    episode: Count | None = None,
-) -> Environment:
-    """A hidden number x that runs away from zero, faster the farther it is, and pushes that can
-    hold it.
-
-    With k the rate and u the push of an action, the velocity v becomes v + k² (x + u), and then x
-    becomes x + v. The pushes are spread evenly from -1 to 1, in drawn order. As long as |x + v / k|
-    is below 1, the strongest push can still turn it round; soon after, x is at a wall at ±`WALL`
-    and stays there. The rate of a task is drawn from U(rate / 4, rate). An episode begins with x
-    from U(-0.2, 0.2) and at rest; the observation is a drawn projection of x and v / k.
-
-    A step pays 1 - |x'|, from 1 down to -1 at the walls. With `transforms.reward_sign` nobody earns
-    anything on average over tasks who does without the reward.
-
-    Args:
-        inputs: A.
-        actions: B, at least 2.
-        rate: the largest share of its distance from zero that x gains in a step, about, below 1.
-        episode: steps after which an episode ends, or None.
-    """
-
-    def draw_task(key):
-        key_rate, key_pushes, key_projection = jax.random.split(key, 3)
-        order = jnp.argsort(jax.random.uniform(key_pushes, (actions,)))
-        projection = jax.random.normal(key_projection, (inputs, 2))
-        return Unstable(
-            rate=jax.random.uniform(key_rate, minval=rate / 4, maxval=rate),
-            pushes=jnp.linspace(-1.0, 1.0, actions)[order],
-            projection=projection / jnp.linalg.norm(projection, axis=1, keepdims=True),
-        )
-
-    def look(task, x):
-        return task.projection @ (x / jnp.stack([1.0, task.rate]))
-
-    def reset(key, task):
-        x = jnp.stack([jax.random.uniform(key, minval=-0.2, maxval=0.2), 0.0])
-        return Motion(x, time=jnp.int32(0)), look(task, x)
-
-    def step(key, task, motion, action):
-        del key
-        place, velocity = motion.x
-        velocity = velocity + task.rate**2 * (place + task.pushes[action])
-        place = place + velocity
-        stopped = jnp.abs(place) >= WALL
-        x = jnp.stack([jnp.clip(place, -WALL, WALL), jnp.where(stopped, 0.0, velocity)])
-        time = motion.time + 1
-        return Transition(
-            state=Motion(x, time),
-            observation=look(task, x),
-            reward=1 - jnp.abs(x[0]),
-            end=over(jnp.zeros((), bool), time, episode),
-        )
-
-    return Environment(
-        name=f"unstable-{inputs}-{actions}",
-        options=dict(rate=rate, episode=episode),
-        sizes=Sizes(observation=inputs, action=actions),
-        draw_task=draw_task,
-        reset=reset,
-        step=step,
-    )
-
-
-class Corners(NamedTuple):
-    """An episode of `cube`. Corners are rows of -1 and 1, [dimension]."""
-
-    agent: jax.Array
-    good: jax.Array
-    bad: jax.Array
-    time: jax.Array
-    """Steps so far, []."""
-
-
-def cube(
-    inputs: Count,
-    dimension: Annotated[int, Range(least=2)] = 3,
-    *,
-    episode: Count | None = None,
-) -> Environment:
-    """A good and a bad corner of a cube, and an agent that walks from corner to corner.
-
-    An action puts one of the agent's coordinates on one of its two sides; it may be there already.
-    Arriving at the good corner pays 1, at the bad one -1, and either ends the episode. Three
-    different corners are drawn at the beginning of each. The observation is a projection, drawn
-    with the task, of the coordinates of all three, so that nothing but the reward tells good from
-    bad; each input has mean 0 and variance 1. A policy that does without the reward earns 0 on
-    average over tasks.
-
-    Args:
-        inputs: A.
-        dimension: of the cube; B is twice that.
-        episode: steps after which an episode ends with nothing reached, or None.
-    """
-    corners = 2**dimension
-    actions = 2 * dimension
-
-    def corner(number):
-        return 2.0 * (number // 2 ** jnp.arange(dimension) % 2) - 1
-
-    def look(task, place):
-        return task @ jnp.concatenate([place.agent, place.good, place.bad])
-
-    def draw_task(key):
-        weights = jax.random.normal(key, (inputs, 3 * dimension))
-        return weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
-
-    def reset(key, task):
-        place = Corners(*map(corner, distinct(key, corners, 3)), time=jnp.int32(0))
-        return place, look(task, place)
-
-    def step(key, task, place, action):
-        del key
-        side = 2.0 * (action % 2) - 1
-        agent = jnp.where(jnp.arange(dimension) == action // 2, side, place.agent)
-        new = place._replace(agent=agent, time=place.time + 1)
-        good, bad = (jnp.all(agent == there) for there in (place.good, place.bad))
-        return Transition(
-            state=new,
-            observation=look(task, new),
-            reward=good.astype(float) - bad.astype(float),
-            end=over(good | bad, new.time, episode),
-        )
-
-    return Environment(
-        name=f"cube-{inputs}-{actions}",
-        options=dict(dimension=dimension, episode=episode),
-        sizes=Sizes(observation=inputs, action=actions),
-        draw_task=draw_task,
-        reset=reset,
-        step=step,
-    )
-
-
 def family() -> list[Environment]:
     """The members of `FAMILY`."""
     arms = reward_noise(random_mdp(1, 3, 1), 0.5)
@@ -462,15 +307,11 @@ def family() -> list[Environment]:
 def further() -> list[Environment]:
     """The members of `FURTHER`."""
     return [
-        # Most rewards are missing, or there are many arms.
+        # Most rewards are missing, or there are many arms, or two whose rewards have a hidden zero.
         reward_rare(reward_noise(random_mdp(1, 4, 1), 0.5), 0.3),
         reward_rare(linear_bandit(6, 3), 0.3),
         reward_noise(random_mdp(1, 10, 1), 0.5),
-        # Where to go is drawn anew again and again, and can be seen.
-        cube(12, episode=20),
-        # What is not held runs away.
-        reward_sign(unstable_system(4, 2, episode=60)),
-        reward_zero(reward_sign(unstable_system(5, 3, episode=60))),
+        reward_zero(reward_noise(random_mdp(1, 2, 1), 0.5)),
     ]
 
 

@@ -2,9 +2,10 @@
 (Chapter 14).
 
 Not in the paper, whose studies each train a theta on the world that it is tested on, or next to it.
-Here SymLA goes from linear bandits to all members of `generated.FAMILY` at once, and is then tested
-on every other world of this book and on two of bsuite's. Hand-made rules whose constants are tuned
-on the same members stand beside it, and so does win-stay, lose-shift.
+Here SymLA goes from linear bandits to all members of `generated.FAMILY` at once, by evolution
+strategies or by policy gradients, and is then tested on every other world of this book and on two
+of bsuite's. Hand-made rules whose constants are tuned on the same members stand beside it, and so
+does win-stay, lose-shift.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from symla_lite.controls import reward_held_at
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, mountain_car
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.generated import FAMILY
+from symla_lite.environments.generated import FAMILY, FURTHER
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
@@ -38,6 +39,8 @@ from symla_lite.symla import symla
 
 ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
 """The generated worlds, each with the same share of the population."""
+WITH_FURTHER = Mixture(tuple(Part(member) for member in (FAMILY | FURTHER).values()))
+"""The same, and those with rare rewards, many arms, or two whose zero is hidden."""
 
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
@@ -81,10 +84,16 @@ SEEN_NOTHING = tuple(KINDS["bandits"])
 """Worlds that show nothing, in which the control without observation changes nothing."""
 
 
-def on_members(pairs: Count, learning_rate: Positive, steps: Count, length: Count = 300) -> Outer:
+def on_members(
+    pairs: Count,
+    learning_rate: Positive,
+    steps: Count,
+    length: Count = 300,
+    members: Mixture = ALL_MEMBERS,
+) -> Outer:
     """The outer loop on all members, each with so many antithetic pairs, and one lifetime for each
     member of the population."""
-    population = 2 * pairs * len(FAMILY)
+    population = 2 * pairs * len(members.parts)
     return tasks.outer(population, learning_rate, steps, length, 1, shaping="differences")
 
 
@@ -124,23 +133,30 @@ def standard() -> Scale:
 
 
 def gradient() -> Scale:
-    """Half an hour of one CPU core for each seed: `standard`, but by policy gradients once the
-    linear bandits are learned."""
+    """Half an hour of one CPU core for each seed: policy gradients, once evolution strategies have
+    learned the linear bandits. They need fewer lifetimes for a step, and there are four members
+    more. At last come smaller steps, from more lifetimes each."""
 
-    def by_policy(name: str, learning_rate: Positive, start: str) -> Training:
-        how, lifetimes = PolicyGradient(cut=10.0, sigma=0.1), 8 * len(FAMILY)
-        loop = Outer(how, learning_rate, steps=400, length=300, lifetimes=lifetimes)
-        return Training(name, symla(), ALL_MEMBERS, loop, start)
+    def by_policy(
+        name: str, learning_rate: Positive, steps: Count, each: Count, start: str
+    ) -> Training:
+        how = PolicyGradient(discount=0.8, cut=3.0, sigma=0.05, baseline="past")
+        lifetimes = each * len(WITH_FURTHER.parts)
+        loop = Outer(how, learning_rate, steps=steps, length=300, lifetimes=lifetimes)
+        return Training(name, symla(), WITH_FURTHER, loop, start)
 
     before = standard()
-    family = by_policy("symla-family", 0.003, "symla-linear_4b")
+    family = by_policy("symla-family", 0.002, 900, 8, "symla-linear_4b")
+    tuned = on_members(8, 0.03, steps=300, members=WITH_FURTHER)
     return dataclasses.replace(
         before,
         trainings=(
             *before.trainings[:3],
             dataclasses.replace(family, tested=False),
-            by_policy("symla-one_rule", 0.0007, family.name),
+            by_policy("symla-one_rule", 0.0006, 600, 16, family.name),
+            *(Training(f"{rule.name}-family", rule, WITH_FURTHER, tuned) for rule in TUNED),
         ),
+        seeds=(0, 1, 2, 3),
     )
 
 

@@ -140,7 +140,7 @@ def gradient() -> Scale:
     def by_policy(
         name: str, learning_rate: Positive, steps: Count, each: Count, start: str
     ) -> Training:
-        how = PolicyGradient(discount=0.8, cut=3.0, sigma=0.05, baseline="past")
+        how = PolicyGradient(discount=0.8, cut=3.0, sigma=0.1, baseline="past")
         lifetimes = each * len(WITH_FURTHER.parts)
         loop = Outer(how, learning_rate, steps=steps, length=300, lifetimes=lifetimes)
         return Training(name, symla(), WITH_FURTHER, loop, start)

@@ -753,6 +753,26 @@ ONE_RULE_CLAIMS = tuple(
 """What Chapter 14 asks of each kind of worlds. It is learned where every line holds."""
 
 
+def kind_learned_by_policy(kind: str, standard: Results, gradient: Results) -> list[Finding]:
+    """`kind_learned` of the theta that policy gradients found."""
+    del standard
+    return kind_learned(kind, gradient)
+
+
+BY_POLICY_CLAIMS = tuple(
+    Claim(
+        "one_rule",
+        f"A theta of generated worlds that policy gradients found learns: {kind}",
+        "not asked",
+        functools.partial(kind_learned_by_policy, kind),
+        ours=True,
+        beside=("gradient",),
+    )
+    for kind in KINDS
+)
+"""The same of the theta that policy gradients found."""
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "bandits",

@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 
 from symla_lite import studies
-from symla_lite.claims import CONTROLS, KEPT, ONE_RULE, ONE_RULE_CLAIMS, verdict
-from symla_lite.environments import FAMILY
-from symla_lite.studies.one_rule import ALL_MEMBERS, KINDS, SEEN_NOTHING, WORLDS
+from symla_lite.claims import (
+    BY_POLICY_CLAIMS,
+    CONTROLS,
+    KEPT,
+    ONE_RULE,
+    ONE_RULE_CLAIMS,
+    verdict,
+)
+from symla_lite.environments import FAMILY, FURTHER
+from symla_lite.studies.one_rule import ALL_MEMBERS, KINDS, SEEN_NOTHING, WITH_FURTHER, WORLDS
 from symla_lite.studies.results import Results
 
 STUDY = studies.named("one_rule")
 TRAINING = STUDY.scale("standard").training(ONE_RULE)
+EVERY = FAMILY | FURTHER
 SEEDS, LIFETIMES = 3, 20
 CONTROLLED = (*CONTROLS, KEPT)
 
@@ -86,31 +94,45 @@ def test_one_world_of_a_kind_that_is_not_learned_is_enough():
     assert learned(made_up(without)) == set(KINDS) - {"bandits"}
 
 
-def test_no_world_that_it_is_tested_on_is_one_of_those_it_is_meta_trained_on():
-    seen = {part.environment.name for part in ALL_MEMBERS.parts}
-    assert seen == set(FAMILY) and len({part.share for part in ALL_MEMBERS.parts}) == 1
+def test_the_claims_about_policy_gradients_ask_the_same_of_their_records():
+    nothing, something = made_up(lambda *_: np.zeros(10)), made_up(a_learner)
+    for by_noise, by_policy in zip(ONE_RULE_CLAIMS, BY_POLICY_CLAIMS, strict=True):
+        assert by_policy.scales == ("standard", "gradient")
+        assert by_policy.findings(nothing, something) == by_noise.findings(something)
+        assert by_policy.says.endswith(by_noise.says.rpartition(": ")[2])
+
+
+@pytest.mark.parametrize(("mixture", "members"), [(ALL_MEMBERS, FAMILY), (WITH_FURTHER, EVERY)])
+def test_no_world_that_it_is_tested_on_is_one_of_those_it_is_meta_trained_on(mixture, members):
+    seen = {part.environment.name for part in mixture.parts}
+    assert seen == set(members) and len({part.share for part in mixture.parts}) == 1
     assert not seen & {world.name for world in WORLDS.values()}
     assert len({world.name for world in WORLDS.values()}) == len(WORLDS)
     of_makers = ("linear-", "mdp-", "system-")
     assert all(name.startswith(of_makers) for name in seen)
     alike = {key for key, world in WORLDS.items() if world.name.startswith(of_makers)}
     assert alike == set(KINDS["linear bandits"])
-    largest = max(FAMILY[name].sizes for name in FAMILY if name.startswith("linear-"))
-    assert all(
-        WORLDS[key].sizes.observation > largest.observation
-        or WORLDS[key].sizes.action > largest.action
-        for key in alike
-    )
+    linear = [members[name].sizes for name in members if name.startswith("linear-")]
+    A, B = (max(sizes) for sizes in zip(*linear, strict=True))
+    assert all(WORLDS[key].sizes.observation > A or WORLDS[key].sizes.action > B for key in alike)
 
 
-def test_its_curriculum_meets_members_of_the_family_alone():
-    training, stages = TRAINING, []
+@pytest.mark.parametrize(("scale", "last"), [("standard", ALL_MEMBERS), ("gradient", WITH_FURTHER)])
+def test_its_curriculum_meets_members_of_the_family_alone(scale, last):
+    training, stages = STUDY.scale(scale).training(ONE_RULE), []
     while training is not None:
         stages.append(training.environment.name)
         start = training.start
-        training = start and STUDY.scale("standard").training(start)
-    assert stages[0] == stages[1] == ALL_MEMBERS.name
+        training = start and STUDY.scale(scale).training(start)
+    assert stages[0] == stages[1] == last.name
     assert set(stages[2:]) <= set(FAMILY)
+
+
+def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
+    for scale in ("standard", "gradient"):
+        trainings = STUDY.scale(scale).trainings
+        tested = [training for training in trainings if training.tested]
+        assert len({training.environment.name for training in tested}) == 1 < len(tested)
 
 
 def test_every_world_has_all_controls_that_mean_something_there():

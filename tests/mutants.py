@@ -9,6 +9,7 @@ decided by the seed.
 import argparse
 import ast
 import copy
+import functools
 import os
 import random
 import shutil
@@ -16,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from symla_lite import machine
 
@@ -132,24 +135,40 @@ def main() -> int:
     if unknown := set(asked.modules) - set(TESTS):
         parser.error(f"no module {', '.join(sorted(unknown))}: give some of {', '.join(TESTS)}")
     killed = made = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        a_copy(folder)
-        for module in asked.modules or TESTS:
+    jobs = machine.cores()
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(jobs) as pool:
+        copies: SimpleQueue[Path] = SimpleQueue()
+        for number in range(jobs):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            a_copy(folder)
+            copies.put(folder)
+
+        def tried(module: str, source: str) -> bool:
+            """Whether a test of the module fails with this source in its place."""
+            folder = copies.get()
             path = folder / "symla_lite" / f"{module}.py"
-            source = path.read_text("utf-8")
-            if noticed(folder, TESTS[module]):
+            before = path.read_text("utf-8")
+            path.write_text(source, "utf-8")
+            try:
+                return noticed(folder, TESTS[module])
+            finally:
+                path.write_text(before, "utf-8")
+                copies.put(folder)
+
+        for module in asked.modules or TESTS:
+            source = (machine.ROOT / "symla_lite" / f"{module}.py").read_text("utf-8")
+            if tried(module, source):
                 print(f"error: the tests of {module} fail as it is.", file=sys.stderr)
                 return 2
             found = list(faults(ast.parse(source)))
             chosen = random.Random(asked.seed).sample(found, min(asked.sample, len(found)))
+            sources = [ast.unparse(tree) for tree, _ in chosen]
             of_module = 0
-            for tree, words in chosen:
-                path.write_text(ast.unparse(tree), "utf-8")
-                was_noticed = noticed(folder, TESTS[module])
+            outcomes = pool.map(functools.partial(tried, module), sources)
+            for was_noticed, (_, words) in zip(outcomes, chosen, strict=True):
                 of_module += was_noticed
                 print(f"{'noticed' if was_noticed else 'MISSED '}  {module}, {words}", flush=True)
-            path.write_text(source, "utf-8")
             print(f"{module}: {of_module} of {len(chosen)} noticed, {len(found)} can be made")
             killed, made = killed + of_module, made + len(chosen)
     print(f"In all: {killed} of {made}, {killed / max(1, made):.0%}")

@@ -72,15 +72,17 @@ class Claim:
     """`(results at each of its scales) -> lines`."""
     ours: bool = False
     """Whether the claim is this book's question and not the paper's."""
+    scale: str = "standard"
+    """The scale whose records it is asked of."""
     beside: tuple[str, ...] = ()
-    """Further scales, beside `standard`, whose records it needs."""
+    """Further scales whose records it needs."""
     needs: Callable[..., Sequence[Finding]] | None = None
     """Lines without which the claim is not tested, with the same arguments as `findings`."""
 
     @property
     def scales(self) -> tuple[str, ...]:
         """The scales whose results it is asked of, in the order that `findings` takes them in."""
-        return ("standard", *self.beside)
+        return (self.scale, *self.beside)
 
 
 class Verdict(NamedTuple):
@@ -740,35 +742,25 @@ def kind_learned(kind: str, runs: Results) -> list[Finding]:
     return lines
 
 
-ONE_RULE_CLAIMS = tuple(
-    Claim(
-        "one_rule",
-        f"A theta of generated worlds learns: {kind}",
-        "not asked",
-        functools.partial(kind_learned, kind),
-        ours=True,
+def asked_of_each_kind(says: str, scale: str) -> tuple[Claim, ...]:
+    """A claim for each kind of worlds, that a theta learns it. It does where every line holds."""
+    return tuple(
+        Claim(
+            "one_rule",
+            f"{says} {kind}",
+            "not asked",
+            functools.partial(kind_learned, kind),
+            ours=True,
+            scale=scale,
+        )
+        for kind in KINDS
     )
-    for kind in KINDS
-)
-"""What Chapter 14 asks of each kind of worlds. It is learned where every line holds."""
 
 
-def kind_learned_by_policy(kind: str, standard: Results, gradient: Results) -> list[Finding]:
-    """`kind_learned` of the theta that policy gradients found."""
-    del standard
-    return kind_learned(kind, gradient)
-
-
-BY_POLICY_CLAIMS = tuple(
-    Claim(
-        "one_rule",
-        f"A theta of generated worlds that policy gradients found learns: {kind}",
-        "not asked",
-        functools.partial(kind_learned_by_policy, kind),
-        ours=True,
-        beside=("gradient",),
-    )
-    for kind in KINDS
+ONE_RULE_CLAIMS = asked_of_each_kind("A theta of generated worlds learns:", "standard")
+"""What Chapter 14 asks of each kind of worlds."""
+BY_POLICY_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds that policy gradients found learns:", "gradient"
 )
 """The same of the theta that policy gradients found."""
 

@@ -189,8 +189,8 @@ def describe(
 
 
 def _options(outer: Outer) -> dict[str, Any]:
-    """An outer loop in plain types. The first records with a policy gradient were made when there
-    was one baseline only, and do not name it."""
+    """An outer loop in plain types. The baseline of a policy gradient is named only where it is not
+    "others": the first records were made when there was no other, and do not name it."""
     options = dataclasses.asdict(outer)
     if options["es"].get("baseline") == "others":
         del options["es"]["baseline"]

@@ -9,7 +9,7 @@ step of a lifetime,
     grad E[sum_t r_t] = E[sum_t A_t grad log pi_theta(a_t | all before)],
 
 with the rewards from t on as A_t, less what other lifetimes earn from there on average (Williams,
-1992), and less what the lifetime's own rewards before t let expect, if asked to. The derivative is
+1992), and less what the lifetime's own rewards before t predict, if asked to. The derivative is
 propagated back through the learner's states to the first step of the lifetime.
 """
 
@@ -52,10 +52,9 @@ class PolicyGradient:
     do well at one point, between others where it does not."""
 
     baseline: Literal["others", "past"] = "others"
-    """What a return is compared with: what the other lifetimes earn, or also what is to be expected
-    after the rewards that the lifetime has received (`beyond_past`). Where tasks pay differently,
-    most of what a lifetime earns more than the others is its task, which an action does not
-    change."""
+    """What a return is compared with: what the other lifetimes earn, or also what the rewards that
+    the lifetime has received predict (`beyond_past`). Where tasks pay differently, a lifetime may
+    earn more than others because of its task alone, which no action changes."""
 
     @property
     def population(self) -> int:
@@ -101,12 +100,13 @@ def advantages(returns: Annotated[jax.Array, "K L", MAY_BE_NAN]) -> jax.Array:
 
 
 MEMORIES = (0.0, 0.8, 0.95, 0.99)
-"""How fast the running means forget that `beyond_past` takes of past rewards."""
+"""The share of itself that each running mean of `past` keeps at a step."""
 
 
 def past(rewards: Annotated[jax.Array, "K L"]) -> jax.Array:
     """Running means of what each lifetime has received before each step, one for each of
-    `MEMORIES`, [K, L, len(MEMORIES)]. They begin with zero; the first is the last reward."""
+    `MEMORIES`, [K, L, len(MEMORIES)]. They begin with zero. The one that keeps nothing is the most
+    recent reward."""
     decay = jnp.array(MEMORIES, rewards.dtype)
 
     def step(means, r):
@@ -120,12 +120,16 @@ def beyond_past(
     returns: Annotated[jax.Array, "K L", MAY_BE_NAN],
     rewards: Annotated[jax.Array, "K L", MAY_BE_NAN],
 ) -> jax.Array:
-    """The returns, less what the rewards before each step let expect, [K, L].
+    """The returns, less what the rewards before each step predict, [K, L].
 
-    That is linear in running means of these rewards (`past`), as they differ from those of the
-    other lifetimes, with the coefficients that fit the returns best over all lifetimes and steps.
-    No action changes what was received before it, so the gradient's mean stays the same, but for
-    the little by which a few coefficients can follow the very returns that they are fitted to.
+    The prediction is linear in running means of these rewards (`past`), as they differ from those
+    of the other lifetimes, with the coefficients that fit the returns best over all lifetimes and
+    steps, but for a small ridge. No action changes what was received before it. But the
+    coefficients follow the very returns that they are fitted to, and take a share of the signal
+    with them: half a per cent with 8 lifetimes of 300 steps and a discount of 0.8, and nearly half
+    with two lifetimes of three steps. In the last steps, where fewer rewards are left than the
+    coefficients assume, the returns become noisier.
+
     Lifetimes with a return that is not finite are left out of the fit.
 
     Args:
@@ -137,6 +141,10 @@ def beyond_past(
     several = jnp.concatenate([returns[..., None], received], axis=-1)
     # As in `advantages`: what is common to all leaves no rounding behind.
     several = jnp.where(finite[..., None], several - several[jnp.argmax(finite)], 0.0)
+    # By powers of two, which divide without rounding, so that all squares stay finite.
+    most = jnp.max(jnp.abs(several), axis=(0, 1))
+    power = jnp.exp2(jnp.floor(jnp.log2(jnp.where(most > 0, most, 1.0))))
+    several = several / power
     mean = several.sum(axis=0) / jnp.maximum(finite.sum(), 1)
     several = jnp.where(finite[..., None], several - mean, 0.0)
     # In units of their deviation, so that a small ridge means the same for all rewards.
@@ -144,7 +152,7 @@ def beyond_past(
     products = jnp.einsum("klm,kln->mn", several / unit, several / unit) / returns.size
     ridge = 1e-3 * jnp.eye(len(MEMORIES), dtype=several.dtype)
     weights = jnp.linalg.solve(products[1:, 1:] + ridge, products[1:, 0])
-    return returns - unit[0] * ((several / unit)[..., 1:] @ weights)
+    return returns - power[0] * (unit[0] * ((several / unit)[..., 1:] @ weights))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

@@ -1,5 +1,6 @@
 """Where a notebook runs: what it says of the device, the costs and the place of the records."""
 
+import statistics
 from unittest import mock
 
 import jax
@@ -36,7 +37,7 @@ def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
 
 
 def test_what_a_policy_gradient_costs_is_as_was_measured():
-    """Of hearts 2×2, within a factor of three, from the records of both estimates."""
+    """Of hearts 2×2, within a factor of 1.5, from the records of both estimates."""
     study = studies.named("tasks")
     runs = results.load(study, "estimators")
 
@@ -44,10 +45,10 @@ def test_what_a_policy_gradient_costs_is_as_was_measured():
         """Seconds for one step in the environment."""
         outer = study.scale("estimators").training(name).outer
         seconds = [about["seconds"]["training"] for about in runs.about(name)]
-        return sum(seconds) / len(seconds) / outer.cost / outer.steps
+        return statistics.median(seconds) / outer.cost / outer.steps
 
     measured = a_step("symla-hearts_2-policy") / a_step("symla-hearts_2-noise")
-    assert notebook.GOING_BACK / 3 < measured < 3 * notebook.GOING_BACK
+    assert notebook.GOING_BACK / 1.5 < measured < 1.5 * notebook.GOING_BACK
 
 
 def test_nothing_is_promised_for_a_device_or_a_study_without_records(monkeypatch, tmp_path):

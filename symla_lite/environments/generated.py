@@ -318,4 +318,5 @@ def further() -> list[Environment]:
 FAMILY: dict[str, Environment] = {environment.name: environment for environment in family()}
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
-"""More members, which the rule that was meta-trained on `FAMILY` alone has not met."""
+"""Four more members: rewards that are mostly missing (two), ten arms, and two arms whose rewards
+have a hidden zero. Of Study `one_rule`, the scale `gradient` has them, and `standard` has not."""

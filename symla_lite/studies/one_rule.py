@@ -40,7 +40,7 @@ from symla_lite.symla import symla
 ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
 """The generated worlds, each with the same share of the population."""
 WITH_FURTHER = Mixture(tuple(Part(member) for member in (FAMILY | FURTHER).values()))
-"""The same, and those with rare rewards, many arms, or two whose zero is hidden."""
+"""The same with `generated.FURTHER`."""
 
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
@@ -77,7 +77,8 @@ KINDS: dict[str, dict[str, Environment]] = {
     "Catch": {"catch": standardised(of_gymnax("Catch-bsuite", Sizes(50, 3)))},
     "UmbrellaChain": {"umbrella": standardised(of_gymnax("UmbrellaChain-bsuite", Sizes(3, 2)))},
 }
-"""The worlds by kinds. None is a member of the family; the last was not looked at before."""
+"""The worlds by kinds. None is a member of the family. The last was not looked at before the first
+run at `standard`; most of the others were, with trial thetas, before that at `gradient`."""
 WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x in kind.items()}
 """All that is meta-tested on."""
 SEEN_NOTHING = tuple(KINDS["bandits"])
@@ -133,9 +134,9 @@ def standard() -> Scale:
 
 
 def gradient() -> Scale:
-    """Half an hour of one CPU core for each seed: policy gradients, once evolution strategies have
-    learned the linear bandits. They need fewer lifetimes for a step, and there are four members
-    more. At last come smaller steps, from more lifetimes each."""
+    """An hour of one CPU core for each seed: policy gradients, once evolution strategies have
+    learned the linear bandits, on four members more. A step takes 8 lifetimes of each member. At
+    last come smaller steps, of 16."""
 
     def by_policy(
         name: str, learning_rate: Positive, steps: Count, each: Count, start: str

@@ -118,7 +118,7 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
     policy = by_policy(es)
     weight = f"policy gradient, γ = {es['discount']}" if policy else f"{es['shaping']} fitness"
     if es.get("baseline") == "past":
-        weight += ", beyond what past rewards let expect"
+        weight += ", less what past rewards predict"
     return {
         "N, hidden units": str(learner.get("hidden", "none")),
         "population (members, two to a pair)": "θ itself" if policy else str(es["population"]),

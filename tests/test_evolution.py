@@ -274,3 +274,39 @@ def test_an_unknown_shaping_is_refused():
     for use in (lambda: ES(8, 0.1, "squashed"), lambda: shape(jnp.ones((2, 2)), "squashed")):
         with pytest.raises(ValueError, match="shaping='squashed' .*: give 'raw', 'standardised'"):
             use()
+
+
+@pytest.mark.parametrize("shaping", ["raw", "standardised", "ranks"])
+def test_only_differences_need_pairs(shaping):
+    fitness = jnp.array([0.3, 2.0, -1.0, 0.5, 4.0, 0.1])
+    by_pairs = shape(fitness.reshape(3, 2), shaping)
+    np.testing.assert_allclose(shape(fitness, shaping), by_pairs.ravel(), atol=1e-6)
+    with pytest.raises(ValueError, match="cannot be shaped by 'differences'"):
+        shape(fitness, "differences")
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "fitness",
+    [
+        [[0.1, 0.4], [NAN, 0.2], [0.3, 0.25]],
+        [[0.1, NAN], [INF, 0.2], [0.3, 0.5], [0.7, 0.75]],
+        [[NAN, NAN], [0.2, 0.3], [-INF, 0.5]],
+        [[NAN, 0.3], [0.2, INF]],
+    ],
+)
+def test_a_member_without_fitness_is_the_largest_difference_below_its_partner(fitness):
+    """By loops. A pair of which neither has a fitness is as if both had the same."""
+    differences = [abs(a - b) for a, b in fitness if np.isfinite(a) and np.isfinite(b)]
+    largest, filled = max(differences, default=0.0), []
+    for pair in fitness:
+        has = np.isfinite(pair)
+        alone = pair[0] if has[0] else pair[1]
+        worst = alone - largest if has.any() else 0.0
+        filled.append(np.where(has, pair, worst))
+    filled = np.array(filled)
+    expected = filled - filled.mean(axis=1, keepdims=True)
+    expected = expected / (np.std(filled[:, 0] - filled[:, 1]) + 1e-8)
+    np.testing.assert_allclose(shape(jnp.array(fitness), "differences"), expected, atol=1e-4)

@@ -104,6 +104,12 @@ def test_births_that_only_rounding_tells_apart_are_one_distribution():
     assert p_value(KEY, x, x + 1e-3, noise=1e-4) < 1e-6
 
 
+def test_a_p_value_is_at_most_one():
+    """Nearly equal samples, whose smallest p-value times their number would pass it."""
+    x = np.random.default_rng(4).normal(size=(50, 10, 2))
+    assert p_value(KEY, x, x, noise=1e-9) == 1.0
+
+
 def test_the_error_is_the_bias_that_was_put_in():
     found = permutation(scorekeeper(bias=0.5), {"w": jnp.ones(())}, KEY, initial_states=2)
     assert found.actions.error == pytest.approx(0.5, abs=1e-6)

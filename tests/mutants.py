@@ -51,11 +51,16 @@ PATIENCE = 900
 def changes_nothing(node: ast.AST) -> Iterator[ast.AST]:
     """What could be changed within a place, and no program would behave otherwise: messages,
     annotations and the definitions of types; how many keys a key is split into, which decides what
-    is drawn and not from what; and what an array without entries is filled with."""
+    is drawn and not from what; what an array without entries is filled with; and how many steps are
+    in one round of a loop."""
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.AnnAssign | ast.arg):
         yield from ast.walk(node)
-    elif isinstance(node, ast.FunctionDef) and node.returns:
-        yield from ast.walk(node.returns)
+    elif isinstance(node, ast.FunctionDef):
+        yield from ast.walk(node.returns) if node.returns else ()
+        given = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+        for argument, default in zip(given, node.args.defaults, strict=True):
+            if argument.arg == "unroll":
+                yield default
     elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("random.split"):
         yield from (inside for given in node.args for inside in ast.walk(given))
     elif isinstance(node, ast.Call) and ast.unparse(node).endswith((".zeros(0)", ".ones(0)")):

@@ -583,3 +583,28 @@ def test_study_5_a_cartpole_that_pays_like_the_grid_needs_its_reward(environment
     assert interval(claims.worth(environments, training, "cartpole_nearer"))[0] > 0
     without = claims.fifth(environments, training, "cartpole_nearer_without_reward", -1)
     assert abs(without.mean()) < 4 * without.std() / np.sqrt(without.size), "a hidden sign"
+
+
+@pytest.mark.parametrize("world", ["hearts_2", "hearts_2_swapped"])
+def test_chapter_14_all_four_theta_of_policy_gradients_learn_hearts_that_they_never_saw(world):
+    """Over the lifetimes of each seed, twice the standard error, by NumPy alone."""
+    runs = results.load(studies.named("one_rule"), "gradient")
+
+    def fifth(name, first, last):
+        blocks = runs.stack(claims.ONE_RULE, f"{name}/blocks")  # [seeds, lifetimes, tenths]
+        return blocks[..., first:last].sum(axis=-1) / 200
+
+    end = fifth(world, 8, 10)
+    others = [fifth(world, 0, 2)]
+    others += [fifth(f"{world}_{control}", 8, 10) for control in claims.CONTROLS]
+    print(end.mean(axis=1))
+    assert len(end) == 4 and end.mean(axis=1).min() > 0.09
+    for other in others:
+        more = end - other
+        assert np.all(more.mean(axis=1) > 2 * more.std(axis=1) / np.sqrt(more.shape[1]))
+
+
+def test_chapter_14_misses_its_bar_by_seven_kinds_with_either_estimate():
+    for asked, learned in ((claims.ONE_RULE_CLAIMS, 1), (claims.BY_POLICY_CLAIMS, 1)):
+        verdicts = [claims.answer(claim, *claims.asked_of(claim)).word for claim in asked]
+        assert verdicts.count("reproduced") == learned == CRITERIA["one rule"].bound - 7

@@ -410,3 +410,12 @@ def test_the_recorded_options_make_the_same_learner():
     again = symla(**learner.options)
     assert again.options == learner.options
     assert {field.name for field in dataclasses.fields(learner)} >= {"name", "options"}
+
+
+def test_the_defaults_are_the_papers_and_where_it_is_silent_those_that_are_documented():
+    """Appendix A: N = 16 hidden units, messages of 8, two ticks; the rest stands in `symla`."""
+    named = dict(hidden=16, message=8, ticks=2, reduce="mean", exchange="step", initial_std=0.0)
+    named |= dict(end_flag=True, forget_bias=1.0)
+    assert symla().options.items() >= named.items()
+    several = symla(layers=2).options
+    assert several.items() >= named.items() and (several["layers"], several["units"]) == (2, 8)

@@ -231,7 +231,7 @@ def test_where_all_earn_the_same_or_one_is_left_there_is_no_gradient(reward):
 
 def test_what_past_rewards_predict_is_taken_away_and_nothing_else():
     """Returns that are a sum of running means, by loops, of what all have in common, and of what
-    nobody could know before."""
+    no earlier reward tells."""
     rng = np.random.default_rng(1)
     rewards = (rng.normal(size=(40, 1)) + rng.normal(size=(40, 60))).astype(np.float32)
     means = np.zeros((40, 60, len(MEMORIES)))

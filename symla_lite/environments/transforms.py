@@ -383,6 +383,27 @@ def reward_scale(
     )
 
 
+def _reward_drawn(
+    environment: Environment,
+    suffix: str,
+    options: Mapping[str, Any],
+    earn: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Environment:
+    """An environment whose every reward passes through a draw of its own, `(key, r []) -> r`."""
+
+    def step(key, task, state, action):
+        inside, own = jax.random.split(key)
+        new = environment.step(inside, task, state, action)
+        return new._replace(reward=earn(own, new.reward))
+
+    return dataclasses.replace(
+        environment,
+        name=f"{environment.name}-{suffix}",
+        options={**options, "of": {"name": environment.name, **environment.options}},
+        step=step,
+    )
+
+
 def reward_noise(environment: Environment, std: Positive) -> Environment:
     """A number from N(0, std²) is added to the reward of every step.
 
@@ -390,17 +411,8 @@ def reward_noise(environment: Environment, std: Positive) -> Environment:
         environment: whose.
         std: standard deviation of what is added.
     """
-
-    def step(key, task, state, action):
-        inside, own = jax.random.split(key)
-        new = environment.step(inside, task, state, action)
-        return new._replace(reward=new.reward + std * jax.random.normal(own))
-
-    return dataclasses.replace(
-        environment,
-        name=f"{environment.name}-noisy",
-        options={"std": std, "of": {"name": environment.name, **environment.options}},
-        step=step,
+    return _reward_drawn(
+        environment, "noisy", {"std": std}, lambda key, r: r + std * jax.random.normal(key)
     )
 
 
@@ -414,21 +426,10 @@ def reward_rare(
         probability: that a reward is paid.
     """
 
-    def step(key, task, state, action):
-        inside, own = jax.random.split(key)
-        new = environment.step(inside, task, state, action)
-        paid = jax.random.uniform(own) < probability
-        return new._replace(reward=jnp.where(paid, new.reward, 0.0))
+    def earn(key, r):
+        return jnp.where(jax.random.uniform(key) < probability, r, 0.0)
 
-    return dataclasses.replace(
-        environment,
-        name=f"{environment.name}-rare",
-        options={
-            "probability": probability,
-            "of": {"name": environment.name, **environment.options},
-        },
-        step=step,
-    )
+    return _reward_drawn(environment, "rare", {"probability": probability}, earn)
 
 
 def delayed(environment: Environment, steps: Count) -> Environment:

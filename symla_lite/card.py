@@ -162,10 +162,10 @@ def origin(record: Record, arrays: Mapping[str, np.ndarray], about: Mapping[str,
 
 
 def by(estimate: Mapping[str, Any]) -> str:
-    """How the gradient was estimated, in words, from the fields of `ES` or `PolicyGradient`."""
-    if results.by_policy(estimate):
-        return "by policy gradients"
-    return f"with {estimate['population']} members"
+    """How the gradient was estimated, in words, from the fields of `ES`, `PolicyGradient` or
+    `Imitation`."""
+    how = results.estimated_by(estimate)
+    return f"with {estimate['population']} members" if "population" in estimate else f"by {how}"
 
 
 def in_usual_order(environment: Environment) -> dict[str, Any]:

@@ -763,6 +763,10 @@ BY_POLICY_CLAIMS = asked_of_each_kind(
     "A theta of generated worlds that policy gradients found learns:", "gradient"
 )
 """The same of the theta that policy gradients found."""
+BY_IMITATION_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds that imitation found learns:", "imitation"
+)
+"""The same of the theta that imitation found."""
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from symla_lite import checks
 from symla_lite.checks import MAY_BE_NAN, Count, Key
-from symla_lite.environments.environment import Environment, Task
+from symla_lite.environments.environment import Environment, Task, Teacher
 from symla_lite.learner import Learner, State, Theta, first_input, is_real
 
 
@@ -64,6 +64,28 @@ def live(
     return live_until(learner, environment, length, theta, key, unroll)[0]
 
 
+def live_taught(
+    learner: Learner,
+    environment: Environment,
+    length: Count,
+    theta: Theta,
+    key: Key,
+    unroll: Count = 1,
+) -> tuple[Lifetime, State, jax.Array]:
+    """`live`, the learner's state in the end, and what the environment's teacher says of each
+    action at each step, [L, B]. The learner does not hear it.
+
+    Raises:
+        ValueError: the environment has no teacher.
+    """
+    if environment.teacher is None:
+        raise ValueError(
+            f"environment={environment.name} has no teacher: give one whose best action is known, "
+            "such as a member of `environments.FAMILY`."
+        )
+    return _live(learner, environment, environment.teacher, length, theta, key, unroll)
+
+
 def live_until(
     learner: Learner,
     environment: Environment,
@@ -73,10 +95,25 @@ def live_until(
     unroll: Count = 1,
 ) -> tuple[Lifetime, State]:
     """`live`, and the learner's state in the end."""
+    nobody = lambda task, sign: lambda state: ()  # noqa: E731
+    return _live(learner, environment, nobody, length, theta, key, unroll)[:2]
+
+
+def _live(
+    learner: Learner,
+    environment: Environment,
+    teacher: Teacher,
+    length: int,
+    theta: Theta,
+    key: jax.Array,
+    unroll: int,
+) -> tuple[Lifetime, State, Any]:
+    """`live`, the learner's state in the end, and what a teacher says at each step."""
     theta = jax.tree.map(in_default_precision, theta)
     sizes = environment.sizes
     key_task, key_state, key_reset, key_steps = jax.random.split(key, 4)
     task = environment.draw_task(key_task)
+    worth = teacher(task, jnp.ones(()))
     h = learner.init_state(theta, key_state, sizes)
     theta = learner.prepare(theta)
     env_state, o = environment.reset(key_reset, task)
@@ -96,6 +133,7 @@ def live_until(
     def step(carry, drawn):
         h, env_state, x = carry
         gumbel, key, (reset_state, reset_o) = drawn
+        said = worth(env_state)
         logits, h = learner.step(theta, h, x)
         action = jnp.argmax(logits + gumbel)  # a sample of softmax(logits)
 
@@ -109,11 +147,11 @@ def live_until(
         r = jnp.where(jnp.isfinite(logits[action]), r, jnp.nan)
         record = (x.o, logits, action, r, x.end)
         a = jax.nn.one_hot(action, sizes.action)
-        return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), record
+        return (h, env_state, x._replace(o=o, r=r, a=a, end=end)), (record, said)
 
     first = (h, env_state, first_input(o, sizes))
-    (h, _, _), record = jax.lax.scan(step, first, (gumbel, key_step, resets), unroll=unroll)
-    return Lifetime(task, *record), h
+    (h, _, _), (record, said) = jax.lax.scan(step, first, (gumbel, key_step, resets), unroll=unroll)
+    return Lifetime(task, *record), h, said
 
 
 def in_default_precision(x: Any) -> Any:

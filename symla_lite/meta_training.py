@@ -24,11 +24,12 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 from tqdm.auto import tqdm
 
-from symla_lite import checkpoint, devices, evolution, policy_gradient, stop
+from symla_lite import checkpoint, devices, evolution, imitation, policy_gradient, stop
 from symla_lite.checks import MAY_BE_NAN, Count, Index, NotNegative, Positive, Seed
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.evolution import ES
+from symla_lite.imitation import Imitation
 from symla_lite.learner import Learner, Theta
 from symla_lite.lifetime import is_finite, live_until
 from symla_lite.policy_gradient import PolicyGradient
@@ -51,8 +52,8 @@ class Outer:
         ValueError: a number that is not positive; one lifetime for a policy gradient.
     """
 
-    es: ES | PolicyGradient
-    """The gradient's estimate: the paper's evolution strategies, or a policy gradient."""
+    es: ES | PolicyGradient | Imitation
+    """The gradient's estimate: the paper's evolution strategies, policy gradients or imitation."""
     learning_rate: Positive
     """Adam's alpha; its other constants are the paper's, beta_1 = 0.9 and beta_2 = 0.999."""
     steps: Count
@@ -60,12 +61,17 @@ class Outer:
     length: Count
     """L, steps in a lifetime."""
     lifetimes: Count
-    """Lifetimes of a member; its fitness is the mean of their rewards. Of a policy gradient, those
-    of theta in one outer step."""
+    """Lifetimes of a member; its fitness is the mean of their rewards. Where the learner is
+    differentiated, those of theta in one outer step."""
 
     def __post_init__(self):
         if isinstance(self.es, PolicyGradient):
             policy_gradient.check_several(self.lifetimes)
+
+    @property
+    def differentiates(self) -> bool:
+        """Whether the gradient is by the learner's own derivative, and theta is the population."""
+        return not isinstance(self.es, ES)
 
     @property
     def cost(self) -> int:
@@ -126,13 +132,13 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
     """The environments that share an outer step, each with its own part of the outer loop.
 
     Raises:
-        ValueError: the population's pairs, or a policy gradient's lifetimes, cannot be divided by a
+        ValueError: the population's pairs, or theta's lifetimes, cannot be divided by a
             mixture's shares.
     """
     if not isinstance(environment, Mixture):
         return [(environment, outer)]
     shares = sum(part.share for part in environment.parts)
-    alone = isinstance(outer.es, PolicyGradient)  # theta: its lifetimes are dealt out
+    alone = outer.differentiates  # theta: its lifetimes are dealt out
     if alone and outer.lifetimes % shares:
         raise ValueError(
             f"lifetimes={outer.lifetimes} cannot be dealt out in {shares} equal shares: give a "
@@ -300,7 +306,7 @@ def pairs_in_cache(learner: Learner, environment: Environments, outer: Outer) ->
 def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> int:
     """How many pairs live at the same time: as many as `memory` holds (`pairs_at_once`, which says
     what it raises) and the cache."""
-    if isinstance(outer.es, PolicyGradient):
+    if outer.differentiates:
         check_kept(learner, environment, outer, memory)
         return 1
     return min(
@@ -310,7 +316,7 @@ def chunk_size(learner: Learner, environment: Environments, outer: Outer, memory
 
 
 def kept_for_gradient(learner: Learner, environment: Environments, outer: Outer) -> float:
-    """GiB that a policy gradient keeps of all lifetimes until it goes back: at every step the
+    """GiB that are kept of all lifetimes until their derivative is known: at every step the
     learner's state, what was drawn, and copies."""
     if isinstance(environment, Mixture):
         return max(kept_for_gradient(learner, *part) for part in parts(environment, outer))
@@ -320,14 +326,14 @@ def kept_for_gradient(learner: Learner, environment: Environments, outer: Outer)
 
 
 def memory_of_one(learner: Learner, environment: Environments, outer: Outer) -> float:
-    """GiB that meta-training takes at least: of one pair, or all that a policy gradient keeps."""
-    if isinstance(outer.es, PolicyGradient):
+    """GiB that meta-training takes at least: of one pair, or all that is kept for a derivative."""
+    if outer.differentiates:
         return kept_for_gradient(learner, environment, outer)
     return needs(learner, environment, outer).of(1)
 
 
 def check_kept(learner: Learner, environment: Environments, outer: Outer, memory: Positive) -> None:
-    """Raises `ValueError` if a policy gradient needs more GiB than `memory`."""
+    """Raises `ValueError` if a learner's derivative needs more GiB than `memory`."""
     kept = kept_for_gradient(learner, environment, outer)
     if kept > memory:
         raise ValueError(
@@ -343,7 +349,7 @@ def memory_in_words(
     """A sentence about the memory that meta-training will take. Raises `ValueError` as
     `pairs_at_once` does."""
     chunk = chunk_size(learner, environment, outer, memory)
-    if isinstance(outer.es, PolicyGradient):
+    if outer.differentiates:
         kept = kept_for_gradient(learner, environment, outer)
         return (
             f"{learner.name} on {environment.name}: {outer.lifetimes} lifetimes in at most "
@@ -379,8 +385,8 @@ def outer_step(
         `(theta [D], optimiser's state, key) -> (theta, optimiser's state, row)`, where `row` has an
         entry for each of `curve_names`.
     """
-    if isinstance(outer.es, PolicyGradient):
-        return policy_step(learner, environment, outer, unravel, unroll)
+    if outer.differentiates:
+        return derivative_step(learner, environment, outer, unravel, unroll)
     adam = optax.adam(outer.learning_rate)
     alone = mesh is None or mesh.size == 1
     shared = parts(environment, outer)
@@ -451,24 +457,26 @@ def outer_step(
     return step if alone else devices.on_all(step, mesh)
 
 
-def policy_step(
+def derivative_step(
     learner: Learner,
     environment: Environments,
     outer: Outer,
     unravel: Callable,
     unroll: Count = 1,
 ) -> Callable:
-    """`outer_step` where the gradient is that of the policy. Each estimate is scaled to a length of
+    """`outer_step` where the learner is differentiated. Each estimate is scaled to a length of
     one, so that no single one, and no part of a mixture, moves theta much further than the others.
     That of a part with a lifetime that comes to NaN counts as nothing where it is NaN, too."""
     adam = optax.adam(outer.learning_rate)
     shared = parts(environment, outer)
+    by_policy = isinstance(outer.es, PolicyGradient)
+    estimate = policy_gradient.gradient if by_policy else imitation.gradient
 
     def step(theta, optimiser, key):
         keys = [key] if len(shared) == 1 else jax.random.split(key, len(shared))
         gradient, norms, all_earned = jnp.zeros_like(theta), [], []
         for (where, part), key in zip(shared, keys, strict=True):
-            derivative, earned = policy_gradient.gradient(
+            derivative, earned = estimate(
                 learner, where, part.length, part.lifetimes, part.es, unravel(theta), key, unroll
             )
             derivative = ravel_pytree(derivative)[0]
@@ -489,17 +497,17 @@ def policy_step(
 
 
 def one_device(on: Sequence[jax.Device] | None) -> list[jax.Device]:
-    """The device that computes a policy gradient. Raises `ValueError` where several were given, or
+    """The device that computes a derivative. Raises `ValueError` where several were given, or
     several processes work together."""
     found = jax.local_devices()[:1] if on is None else list(on)
     if jax.process_count() > 1:
         raise ValueError(
-            f"A policy gradient is computed by one process, and {jax.process_count()} work "
+            f"A learner's derivative is computed by one process, and {jax.process_count()} work "
             "together: start one."
         )
     if len(found) > 1:
         raise ValueError(
-            f"A policy gradient is computed by one device, and on has {len(found)}: give one."
+            f"A learner's derivative is computed by one device, and on has {len(found)}: give one."
         )
     return found
 
@@ -545,13 +553,13 @@ def meta_train(
         progress: whether to show a progress bar.
         label: what the bar says before its figures.
         position: the bar's line, where there are several.
-        on: the devices that share the population; None takes all of all hosts. A policy gradient
-            is computed by one; None takes the first.
+        on: the devices that share the population; None takes all of all hosts. A learner's
+            derivative is computed by one; None takes the first.
         unroll: steps of a lifetime in one round of its loop, as in `live`. Does not change the
             outcome beyond rounding.
 
     Raises:
-        ValueError: see `Outer` and `ES`; several devices for a policy gradient; `memory` too
+        ValueError: see `Outer` and `ES`; several devices for a derivative; `memory` too
             small; a start that is not finite.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
             configuration or precision. It is left as it was. Only `steps` may differ, and grow.
@@ -560,7 +568,7 @@ def meta_train(
         KeyboardInterrupt: it was stopped, by Ctrl-C or SIGTERM. The checkpoint has the steps so
             far.
     """
-    mesh = devices.mesh(one_device(on) if isinstance(outer.es, PolicyGradient) else on)
+    mesh = devices.mesh(one_device(on) if outer.differentiates else on)
     names = curve_names(environment)
     chunk = chunk_size(learner, environment, outer, memory)
     key_init, key_steps = jax.random.split(jax.random.key(seed))

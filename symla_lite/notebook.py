@@ -12,7 +12,6 @@ import jax
 
 from symla_lite import __version__, checkpoint, machine, studies
 from symla_lite.checks import Count, NotNegative, Positive
-from symla_lite.policy_gradient import PolicyGradient
 from symla_lite.studies import Scale, Study, Training, results, workers
 from symla_lite.studies.run import record_path
 
@@ -126,12 +125,12 @@ def work(
     study: Study, sized: Scale, trainings: Sequence[Training] | None = None
 ) -> dict[str, float]:
     """Steps in the environment that a scale takes, or some of its trainings, all seeds together, by
-    learner. Those of a policy gradient count `GOING_BACK` times."""
+    learner. Those with a derivative count `GOING_BACK` times."""
     total: dict[str, float] = {}
     for training in sized.trainings if trainings is None else trainings:
         outer = training.outer
         steps = outer.cost * outer.steps
-        if isinstance(outer.es, PolicyGradient):
+        if outer.differentiates:
             steps *= GOING_BACK
         if training.tested:
             steps += len(study.tests(training)) * sized.test_lifetimes * sized.test_length

@@ -198,6 +198,15 @@ def differentiable(learner: Learner, most: Positive) -> Learner:
     return dataclasses.replace(learner, step=jax.checkpoint(step, prevent_cse=False))
 
 
+def with_noise(theta: Theta, sigma: NotNegative, key: Key) -> tuple[Theta, jax.Array]:
+    """Theta with noise of a standard deviation of sigma, and a key for all else that is random."""
+    if not sigma:
+        return theta, key
+    key, key_noise = jax.random.split(key)
+    flat, unravel = ravel_pytree(theta)
+    return unravel(flat + sigma * jax.random.normal(key_noise, flat.shape)), key
+
+
 def gradient(
     learner: Learner,
     environment: Environment,
@@ -234,10 +243,7 @@ def gradient(
     """
     check_several(lifetimes)
     shared = differentiable(learner, how.cut / (lifetimes * length))
-    if how.sigma:
-        key, key_noise = jax.random.split(key)
-        flat, unravel = ravel_pytree(theta)
-        theta = unravel(flat + how.sigma * jax.random.normal(key_noise, flat.shape))
+    theta, key = with_noise(theta, how.sigma, key)
 
     def weighed(theta: Theta) -> tuple[jax.Array, jax.Array]:
         def one(key: Key):

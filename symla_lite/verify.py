@@ -18,7 +18,14 @@ import numpy as np
 from symla_lite import __main__ as command_line
 from symla_lite import checkpoint, studies
 from symla_lite.checks import Index, Seed
-from symla_lite.claims import BY_POLICY_CLAIMS, CLAIMS, ONE_RULE_CLAIMS, answer, asked_of
+from symla_lite.claims import (
+    BY_IMITATION_CLAIMS,
+    BY_POLICY_CLAIMS,
+    CLAIMS,
+    ONE_RULE_CLAIMS,
+    answer,
+    asked_of,
+)
 from symla_lite.studies import records, results
 from symla_lite.studies.criteria import checksums
 from symla_lite.studies.run import record_path, run_test
@@ -45,7 +52,7 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
         FileTrouble: a record is missing or damaged.
     """
     found: dict[str, Any] = {"criteria": checksums()}
-    for claim in (*CLAIMS, *ONE_RULE_CLAIMS, *BY_POLICY_CLAIMS):
+    for claim in (*CLAIMS, *ONE_RULE_CLAIMS, *BY_POLICY_CLAIMS, *BY_IMITATION_CLAIMS):
         runs = asked_of(claim, out)
         lines = {
             finding.what: [*(round(x, 4) for x in finding.found), finding.must, finding.holds]

@@ -12,12 +12,15 @@ from symla_lite.environments import (
     ENVIRONMENTS,
     FAMILY,
     FURTHER,
+    WIDER,
+    cube,
     linear_bandit,
     linear_system,
     random_mdp,
     reward_rare,
+    unstable_system,
 )
-from symla_lite.environments.generated import System, Table
+from symla_lite.environments.generated import WALL, System, Table, Unstable
 from symla_lite.environments.transforms import Delayed, Transformed
 
 KEY = jax.random.key(0)
@@ -190,6 +193,71 @@ def test_what_is_drawn_of_a_system():
         np.testing.assert_allclose(np.linalg.norm(rows, axis=-1), 1, atol=1e-5)
 
 
+# Systems that run away.
+
+
+def test_an_unstable_system_follows_its_equations_and_stays_at_a_wall():
+    environment = unstable_system(3, 4, episode=25)
+    task, motion, o, actions, new = followed(environment, jax.random.key(4))
+    k, (x, v) = float(task.rate), motion.x.astype(np.float64)
+    np.testing.assert_allclose(o, task.projection @ [x, v / k], atol=1e-5)
+    np.testing.assert_allclose(np.sort(task.pushes), [-1, -1 / 3, 1 / 3, 1], atol=1e-6)
+    for t, action in enumerate(actions[:60]):
+        v += k * k * (x + task.pushes[action])
+        x += v
+        if abs(x) >= WALL:
+            x, v = np.sign(x) * WALL, 0.0
+        np.testing.assert_allclose(new.state.x[t], [x, v], atol=1e-4)
+        np.testing.assert_allclose(new.observation[t], task.projection @ [x, v / k], atol=1e-3)
+        assert new.reward[t] == pytest.approx(1 - abs(x), abs=1e-4)
+        assert new.end[t] == (t >= 24)
+    assert np.all(np.abs(new.state.x[60:, 0]) == WALL) and np.all(new.reward[60:] == -1)
+
+
+def test_what_is_drawn_of_an_unstable_system():
+    environment = unstable_system(4, 3, rate=0.2)
+    tasks = drawn(environment, 2000)
+    assert stats.kstest(np.asarray(tasks.rate), stats.uniform(0.05, 0.15).cdf).pvalue > 1e-3
+    np.testing.assert_allclose(np.linalg.norm(tasks.projection, axis=2), 1, atol=1e-5)
+    orders, counts = np.unique(np.asarray(tasks.pushes), axis=0, return_counts=True)
+    assert len(orders) == 6 and stats.chisquare(counts).pvalue > 1e-3
+    first = jax.tree.map(lambda leaf: leaf[0], tasks)
+    begins, _ = jax.vmap(environment.reset, (0, None))(jax.random.split(KEY, 2000), first)
+    assert stats.kstest(np.asarray(begins.x[:, 0]), stats.uniform(-0.2, 0.4).cdf).pvalue > 1e-3
+    assert not np.any(begins.x[:, 1])
+
+
+# A cube.
+
+
+def test_an_agent_walks_along_the_edges_of_its_cube():
+    environment = cube(10, 3, episode=12)
+    task, place, o, actions, new = followed(environment, jax.random.key(5))
+    agent, good, bad = (list(there) for there in (place.agent, place.good, place.bad))
+    ends = 0
+    for t, action in enumerate(actions):
+        if ends:  # `followed` goes on after an end, as an environment may be asked to
+            break
+        agent[action // 2] = 1 if action % 2 else -1
+        np.testing.assert_allclose(new.observation[t], task @ [*agent, *good, *bad], atol=1e-5)
+        assert new.reward[t] == (agent == good) - (agent == bad)
+        ends = new.end[t]
+        assert ends == (agent in (good, bad) or t >= 11)
+    assert ends
+
+
+def test_the_corners_of_an_episode_differ_and_all_are_as_likely():
+    environment = cube(5, 2)
+    task = environment.draw_task(KEY)
+    places, seen = jax.vmap(environment.reset, (0, None))(jax.random.split(KEY, 6000), task)
+    numbers = [np.asarray(there) @ [1, 2] for there in (places.agent, places.good, places.bad)]
+    _, counts = np.unique(np.stack(numbers), axis=1, return_counts=True)
+    assert len(counts) == 4 * 3 * 2 and stats.chisquare(counts).pvalue > 1e-3
+    assert np.all(np.abs(places.agent) == 1) and abs(seen.mean()) < 0.1
+    many = jax.jit(jax.vmap(lambda key: environment.reset(key, environment.draw_task(key))[1]))
+    assert np.asarray(many(jax.random.split(KEY, 4000))).var() == pytest.approx(1, abs=0.05)
+
+
 def test_a_rare_reward_is_paid_as_often_as_was_said_and_else_is_zero():
     inside = linear_bandit(2, 3)
     environment = reward_rare(inside, 0.3)
@@ -307,29 +375,57 @@ def best(environment, tasks):
             return actions[tuple(jnp.round(node).astype(int).clip(0, len(NODES) - 1))]
 
         return choose, (plans, np.stack([task.paid for task, _ in each]))
+    if isinstance(each[0][0], Unstable):
+        rates, pushes = (
+            np.stack([getattr(task, name) for task, _ in each]) for name in ("rate", "pushes")
+        )
+
+        def hold(plan, state):
+            """Against where x is going; or with it, where far away is what pays."""
+            rate, pushes, sign = plan
+            going = state.x[0] + state.x[1] / rate
+            return jnp.argmin(sign * going * pushes)
+
+        return hold, (rates, pushes, np.stack([sign for _, sign in each]))
+    if environment.name.startswith("cube"):
+
+        def towards(sign, state):
+            """One step nearer to the good corner, not onto the bad one; or, where it costs to come
+            nearer, one step away."""
+            n = state.agent.size
+            sides = jnp.stack([-jnp.ones(n), jnp.ones(n)], axis=1).ravel()
+            moved = jnp.where(
+                jnp.arange(n) == jnp.arange(2 * n)[:, None] // 2, sides[:, None], state.agent
+            )
+            far = jnp.abs(moved - state.good).sum(axis=1) / 2
+            off = 0 if "dense" in environment.name else 9 * jnp.all(moved == state.bad, axis=1)
+            return jnp.argmin(sign * far + off)
+
+        return towards, np.stack([sign for _, sign in each])
     return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-MEMBERS = FAMILY | FURTHER
+MEMBERS = FAMILY | FURTHER | WIDER
 
-POLICIES = ("best", "random", "the first action", "by sight")
-"""The last three do without the reward."""
+POLICIES = ("best", "random", "the first action", "by sight", "taught")
+"""Those in the middle do without the reward. The last does what the environment's teacher says."""
 
 
 def earned(environment, n, seed=7):
-    """What each of POLICIES earns a step in each of n tasks, [n, 4]."""
+    """What each of POLICIES earns a step in each of n tasks, [n, 5]."""
     tasks = drawn(environment, n, seed)
     knowing, plans = best(environment, tasks)
 
     def choose(plan, state, o, at_random):
-        plan, policy = plan
+        plan, task, policy = plan
         known = knowing(plan, inside(state)).astype(at_random.dtype)
         sight = (o[0] > 0).astype(at_random.dtype)
-        return jnp.stack([known, at_random, jnp.zeros_like(at_random), sight])[policy]
+        taught = jnp.argmax(environment.teacher(task, 1.0)(state)).astype(at_random.dtype)
+        return jnp.stack([known, at_random, jnp.zeros_like(at_random), sight, taught])[policy]
 
     def each(plan, task, key):
         def run(policy):
-            return under(environment, choose, (plan, policy), task, key)[0]
+            return under(environment, choose, (plan, task, policy), task, key)[0]
 
         return jax.vmap(run)(jnp.arange(len(POLICIES)))
 
@@ -370,7 +466,9 @@ def test_a_member_can_be_solved_but_not_without_its_reward(name):
     gain = earns[:, 0] - earns[:, 1]
     more, share = EARNS[name]
     assert gain.mean() > 0.8 * more and (gain > 0.02).mean() > share - 0.05
-    blind = earns[:, 1:]
+    taught = earns[:, 4] - earns[:, 1]
+    assert taught.mean() > 0.8 * more and (taught > 0.02).mean() > share - 0.05
+    blind = earns[:, 1:4]
     assert np.all(np.abs(blind.mean(axis=0)) < 4 * blind.std(axis=0) / 100**0.5)
 
 
@@ -387,8 +485,8 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
 
 def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
     sizes = {environment.sizes for environment in MEMBERS.values()}
-    assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(MEMBERS) == 20 and len(sizes) >= 11
-    assert all(1 <= A <= 16 and 2 <= B <= 10 for A, B in sizes)
+    assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6 and len(MEMBERS) == 26
+    assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 24 for A, B in sizes)
     for name, environment in MEMBERS.items():
         assert environment.name == name and ENVIRONMENTS[name] is environment
-        assert name.startswith(("linear-", "mdp-", "system-"))
+        assert name.startswith(("linear-", "mdp-", "system-", "cube-", "unstable-"))

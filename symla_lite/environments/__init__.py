@@ -3,7 +3,15 @@
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, cartpole, mountain_car
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.environments.generated import FAMILY, FURTHER, linear_system, random_mdp
+from symla_lite.environments.generated import (
+    FAMILY,
+    FURTHER,
+    WIDER,
+    cube,
+    linear_system,
+    random_mdp,
+    unstable_system,
+)
 from symla_lite.environments.grids import dense_grid, hearts
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
@@ -29,6 +37,7 @@ __all__ = [
     "ENVIRONMENTS",
     "FAMILY",
     "FURTHER",
+    "WIDER",
     "Environment",
     "Mixture",
     "Part",
@@ -36,6 +45,7 @@ __all__ = [
     "acrobot",
     "cartpole",
     "delayed",
+    "cube",
     "dense_grid",
     "hearts",
     "independent_arms",
@@ -57,6 +67,7 @@ __all__ = [
     "rewards_swapped",
     "spare_actions",
     "standardised",
+    "unstable_system",
 ]
 
 
@@ -89,6 +100,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **{environment.name: environment for environment in standard()},
     **FAMILY,
     **FURTHER,
+    **WIDER,
 }
 """All that have a name on the command line or in a record."""
 

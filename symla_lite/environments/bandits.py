@@ -54,6 +54,7 @@ def bandit(name: Name, draw_task: Callable[[jax.Array], jax.Array], arms: Arms) 
         draw_task=draw_task,
         reset=reset,
         step=step,
+        teacher=lambda task, sign: lambda state: sign * task,
     )
 
 

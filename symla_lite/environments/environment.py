@@ -24,6 +24,12 @@ EnvState = Any
 """What changes within an episode: any tree of arrays."""
 
 
+Teacher = Callable[[Task, jax.Array], Callable[[EnvState], jax.Array]]
+"""`(task, sign) -> (state -> worth [B])`: how good each action is, for who knows the task. The best
+action has the largest number; nothing else about them counts. With a `sign` of -1 what is paid is
+to be avoided, with 1 it is to be earned."""
+
+
 class Transition(NamedTuple):
     """What one step leads to."""
 
@@ -60,6 +66,8 @@ class Environment:
     """`(key, task) -> (state, o [A])`: the first state and observation of an episode."""
     step: Callable[[jax.Array, Task, EnvState, jax.Array], Transition]
     """`(key, task, state, action []) -> Transition`."""
+    teacher: Teacher | None = None
+    """Who could say which action is best, where that is known (`imitation`)."""
 
     def __post_init__(self):
         for name, function in _checked(self).items():

@@ -2,19 +2,27 @@
 
 Not in the paper, which meta-trains on the worlds that it tests on or on their neighbours. That a
 rule learned on drawn worlds alone can work on others was shown by Oh et al. (2020,
-https://arxiv.org/abs/2007.08794). Here two makers and the linear bandit span the way from bandits
+https://arxiv.org/abs/2007.08794). Here four makers and the linear bandit span the way from bandits
 to control:
 
 - `random_mdp`: a few states behind random features. With one state it is a bandit without context;
   with much noise it is nearly a contextual bandit; with goals reward is rare.
-- `linear_system`: pushes whose effect lasts, seen through a random projection.
+- `linear_system`: pushes whose effect lasts, seen through a random projection;
+- `unstable_system`: what is not pushed against runs away;
+- `cube`: a place to go to, which is drawn anew in every episode and can be seen.
 
 `transforms` change the reward: `delayed`, `reward_noise`, `reward_rare`, `reward_sign`,
 `reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with the task.
-Under a random policy inputs have mean 0 and variance 1 over tasks, and rewards are of order
+Under a random policy inputs have mean 0 and variance about 1 over tasks, and rewards are of order
 one, so that no world needs `transforms.standardised`.
+
+Whoever knows the task can say which action is best (`Environment.teacher`); a theta can be
+meta-trained on that, too (`imitation`).
 """
 
+import functools
+import itertools
+import math
 from typing import Annotated, NamedTuple
 
 import jax
@@ -23,7 +31,7 @@ import jax.numpy as jnp
 from symla_lite.checks import Count, Range
 from symla_lite.environments.bandits import Arms
 from symla_lite.environments.environment import Environment, Transition
-from symla_lite.environments.grids import over
+from symla_lite.environments.grids import distinct, over
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import (
     delayed,
@@ -38,6 +46,14 @@ from symla_lite.learner import Sizes
 
 UpToOne = Annotated[float, Range(least=0, most=1)]
 """The most that is drawn of something that cannot pass one."""
+
+
+FAR_SIGHT = 0.9
+"""What a teacher counts a reward one step earlier, in a table."""
+AHEAD = 40
+"""Steps that it looks ahead there."""
+PLANS = 32
+"""The most plans that a teacher compares in a system whose best action depends on what comes."""
 
 
 class Table(NamedTuple):
@@ -140,6 +156,20 @@ def random_mdp(
             end=over(goals & (state < 2), time, episode),
         )
 
+    def teacher(task, sign):
+        pay = sign * task.pay
+        lasts = jnp.where(goals & (jnp.arange(states) < 2), 0.0, FAR_SIGHT)
+
+        def back(V, _):
+            """Bellman's equation, once."""
+            arrive = pay * goals + lasts * V
+            Q = (1 - task.noise) * arrive[task.next] + task.noise * arrive.mean()
+            Q = Q if goals else Q + pay
+            return Q.max(axis=1), Q
+
+        Q = jax.lax.scan(back, jnp.zeros(states), None, length=AHEAD)[1][-1]
+        return lambda place: Q[place.state]
+
     return Environment(
         name=f"mdp-{states}-{actions}-{'one-hot' if inputs is None else inputs}" + "-goals" * goals,
         options=dict(
@@ -149,6 +179,7 @@ def random_mdp(
         draw_task=draw_task,
         reset=reset,
         step=step,
+        teacher=teacher,
     )
 
 
@@ -238,6 +269,13 @@ def linear_system(
             target=jax.random.normal(keys[5]),
         )
 
+    def pushed(task, x, push):
+        p = task.persistence
+        new = p * x[-1:] + jnp.sqrt(1 - p**2) * push
+        if not second_order:
+            return new
+        return jnp.concatenate([p * x[:1] + (1 - p**2) / jnp.sqrt(1 + p**2) * new, new])
+
     def height(task, x):
         along = task.paid @ x[0]
         return 1 - jnp.abs(along - task.target) if target else along
@@ -250,14 +288,11 @@ def linear_system(
         return Motion(x, time=jnp.int32(0)), look(task, x)
 
     def step(key, task, motion, action):
-        p, push = task.persistence, task.pushes[action]
+        push = task.pushes[action]
         if noise:
             chance = jax.random.normal(key, (dimension,))
             push = jnp.sqrt(1 - task.noise**2) * push + task.noise * chance
-        x = p * motion.x[-1:] + jnp.sqrt(1 - p**2) * push
-        if second_order:
-            place = p * motion.x[:1] + (1 - p**2) / jnp.sqrt(1 + p**2) * x
-            x = jnp.concatenate([place, x])
+        x = pushed(task, motion.x, push)
         time = motion.time + 1
         before = height(task, motion.x) if change else 0.0
         return Transition(
@@ -267,6 +302,26 @@ def linear_system(
             end=over(jnp.zeros((), bool), time, episode),
         )
 
+    def teacher(task, sign):
+        if not target:  # the farther in one direction, the better, now and later
+            return lambda motion: sign * (task.pushes @ task.paid)
+        steps = max(1, int(math.log(PLANS) / math.log(actions)))
+        plans = jnp.array(list(itertools.product(range(actions), repeat=steps)))
+
+        def earns(motion, plan):
+            """What a plan of some steps earns without noise."""
+
+            def go(x, action):
+                x = pushed(task, x, task.pushes[action])
+                return x, height(task, x)
+
+            return sign * jax.lax.scan(go, motion.x, plan)[1].sum()
+
+        def worth(motion):
+            return jax.vmap(earns, (None, 0))(motion, plans).reshape(actions, -1).max(axis=1)
+
+        return worth
+
     return Environment(
         name="-".join([f"system-{inputs}-{actions}", *filter(kinds.get, kinds)]).replace("_", "-"),
         options=kinds
@@ -275,6 +330,193 @@ def linear_system(
         draw_task=draw_task,
         reset=reset,
         step=step,
+        teacher=teacher,
+    )
+
+
+class Unstable(NamedTuple):
+    """A task of `unstable_system`."""
+
+    rate: jax.Array
+    """How fast x runs away, a step, []."""
+    pushes: jax.Array
+    """Of each action, [B]."""
+    projection: jax.Array
+    """Of x and the velocity over the rate, [A, 2]."""
+
+
+WALL = 2.0
+"""Where x cannot go on in an `unstable_system`, in units of what the strongest push can hold."""
+
+
+def unstable_system(
+    inputs: Count,
+    actions: Arms,
+    *,
+    rate: Annotated[float, Range(above=0, below=1)] = 0.25,
+    episode: Count | None = None,
+) -> Environment:
+    """A hidden number x that runs away from zero, faster the farther it is, and pushes that can
+    hold it.
+
+    With k the rate and u the push of an action, the velocity v becomes v + k² (x + u), and then x
+    becomes x + v. The pushes are spread evenly from -1 to 1, in drawn order. As long as |x + v / k|
+    is below 1, the strongest push can still turn it round; soon after, x is at a wall at ±`WALL`
+    and stays there. The rate of a task is drawn from U(rate / 4, rate). An episode begins with x
+    from U(-0.2, 0.2) and at rest; the observation is a drawn projection of x and v / k.
+
+    A step pays 1 - |x'|, from 1 down to -1 at the walls. With `transforms.reward_sign` nobody earns
+    anything on average over tasks who does without the reward.
+
+    Args:
+        inputs: A.
+        actions: B, at least 2.
+        rate: the largest share of its distance from zero that x gains in a step, about, below 1.
+        episode: steps after which an episode ends, or None.
+    """
+
+    def draw_task(key):
+        key_rate, key_pushes, key_projection = jax.random.split(key, 3)
+        order = jnp.argsort(jax.random.uniform(key_pushes, (actions,)))
+        projection = jax.random.normal(key_projection, (inputs, 2))
+        return Unstable(
+            rate=jax.random.uniform(key_rate, minval=rate / 4, maxval=rate),
+            pushes=jnp.linspace(-1.0, 1.0, actions)[order],
+            projection=projection / jnp.linalg.norm(projection, axis=1, keepdims=True),
+        )
+
+    def look(task, x):
+        return task.projection @ (x / jnp.stack([1.0, task.rate]))
+
+    def reset(key, task):
+        x = jnp.stack([jax.random.uniform(key, minval=-0.2, maxval=0.2), 0.0])
+        return Motion(x, time=jnp.int32(0)), look(task, x)
+
+    def teacher(task, sign):
+        def worth(motion):
+            """It is held where x + v / k is zero. Far enough away nothing matters any more."""
+            place, velocity = motion.x
+            velocity = velocity + task.rate**2 * (place + task.pushes)
+            away = jnp.abs(place + velocity + velocity / task.rate)
+            return -sign * jnp.minimum(away, WALL)
+
+        return worth
+
+    def step(key, task, motion, action):
+        del key
+        place, velocity = motion.x
+        velocity = velocity + task.rate**2 * (place + task.pushes[action])
+        place = place + velocity
+        stopped = jnp.abs(place) >= WALL
+        x = jnp.stack([jnp.clip(place, -WALL, WALL), jnp.where(stopped, 0.0, velocity)])
+        time = motion.time + 1
+        return Transition(
+            state=Motion(x, time),
+            observation=look(task, x),
+            reward=1 - jnp.abs(x[0]),
+            end=over(jnp.zeros((), bool), time, episode),
+        )
+
+    return Environment(
+        name=f"unstable-{inputs}-{actions}",
+        options=dict(rate=rate, episode=episode),
+        sizes=Sizes(observation=inputs, action=actions),
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+        teacher=teacher,
+    )
+
+
+class Corners(NamedTuple):
+    """An episode of `cube`. Corners are rows of -1 and 1, [dimension]."""
+
+    agent: jax.Array
+    good: jax.Array
+    bad: jax.Array
+    time: jax.Array
+    """Steps so far, []."""
+
+
+def cube(
+    inputs: Count,
+    dimension: Annotated[int, Range(least=2)] = 3,
+    *,
+    dense: bool = False,
+    episode: Count | None = None,
+) -> Environment:
+    """A good and a bad corner of a cube, and an agent that walks from corner to corner.
+
+    An action puts one of the agent's coordinates on one of its two sides; it may be there already.
+    Arriving at the good corner pays 1, at the bad one -1, and either ends the episode. With `dense`
+    the bad corner is nothing; a step pays 1 if it comes nearer to the good one, and -1 if it goes
+    away. Three different corners are drawn at the beginning of each episode. The observation is a
+    projection, drawn with the task, of the coordinates of all three, so that nothing but the reward
+    tells good from bad; each input has mean 0 and variance 1. A policy that does without the reward
+    earns 0 on average over tasks, if `dense` only with `transforms.reward_sign`.
+
+    Args:
+        inputs: A.
+        dimension: of the cube; B is twice that.
+        dense: whether every step is paid.
+        episode: steps after which an episode ends with nothing reached, or None.
+    """
+    corners = 2**dimension
+    actions = 2 * dimension
+
+    def corner(number):
+        return 2.0 * (number // 2 ** jnp.arange(dimension) % 2) - 1
+
+    def look(task, place):
+        return task @ jnp.concatenate([place.agent, place.good, place.bad])
+
+    def draw_task(key):
+        weights = jax.random.normal(key, (inputs, 3 * dimension))
+        return weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
+
+    def reset(key, task):
+        place = Corners(*map(corner, distinct(key, corners, 3)), time=jnp.int32(0))
+        return place, look(task, place)
+
+    def moved(agent, action):
+        return jnp.where(jnp.arange(dimension) == action // 2, 2.0 * (action % 2) - 1, agent)
+
+    def far(agent, there):
+        return jnp.sum(agent != there).astype(float)
+
+    def step(key, task, place, action):
+        del key
+        agent = moved(place.agent, action)
+        new = place._replace(agent=agent, time=place.time + 1)
+        good, bad = (jnp.all(agent == there) for there in (place.good, place.bad))
+        reward = good.astype(float) - bad.astype(float)
+        return Transition(
+            state=new,
+            observation=look(task, new),
+            reward=far(place.agent, place.good) - far(agent, place.good) if dense else reward,
+            end=over(good if dense else good | bad, new.time, episode),
+        )
+
+    def teacher(task, sign):
+        def worth(place):
+            """One step nearer, and not by the corner that costs something."""
+            agents = jax.vmap(moved, (None, 0))(place.agent, jnp.arange(actions))
+            to = functools.partial(jax.vmap(far, (0, None)), agents)
+            if dense:
+                return -sign * to(place.good)
+            good, bad = (jnp.where(sign > 0, *two) for two in (place[1:3], place[2:0:-1]))
+            return -to(good) - 9 * (to(bad) == 0)
+
+        return worth
+
+    return Environment(
+        name=f"cube-{inputs}-{actions}" + "-dense" * dense,
+        options=dict(dimension=dimension, dense=dense, episode=episode),
+        sizes=Sizes(observation=inputs, action=actions),
+        draw_task=draw_task,
+        reset=reset,
+        step=step,
+        teacher=teacher,
     )
 
 
@@ -315,8 +557,26 @@ def further() -> list[Environment]:
     ]
 
 
+def wider() -> list[Environment]:
+    """The members of `WIDER`."""
+    return [
+        # Where to go is drawn anew again and again, and can be seen.
+        cube(9, episode=20),
+        reward_sign(cube(9, dense=True, episode=20)),
+        # What is not held runs away.
+        reward_sign(unstable_system(4, 2, episode=60)),
+        reward_zero(reward_sign(unstable_system(5, 3, episode=60))),
+        # There are many arms, or much is seen.
+        reward_noise(random_mdp(1, 24, 1), 0.5),
+        linear_bandit(12, 5),
+    ]
+
+
 FAMILY: dict[str, Environment] = {environment.name: environment for environment in family()}
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
 """Four more members: rewards that are mostly missing (two), ten arms, and two arms whose rewards
 have a hidden zero. Of Study `one_rule`, the scale `gradient` has them, and `standard` has not."""
+WIDER: dict[str, Environment] = {environment.name: environment for environment in wider()}
+"""Six more, for a theta that can be taught (`imitation`): places to go to that can be seen, what
+runs away, many arms, and many inputs."""

@@ -41,6 +41,9 @@ def linear_bandit(inputs: Count, arms: Arms) -> Environment:
         x = jax.random.normal(key, (inputs,))
         return Transition(state=x, observation=x, reward=reward, end=jnp.zeros(()))
 
+    def teacher(task, sign):
+        return lambda state: sign * (task @ state)
+
     return Environment(
         name=f"linear-{inputs}-{arms}",
         options={"inputs": inputs, "arms": arms},
@@ -48,4 +51,5 @@ def linear_bandit(inputs: Count, arms: Arms) -> Environment:
         draw_task=lambda key: jax.random.normal(key, (arms, inputs)),
         reset=reset,
         step=step,
+        teacher=teacher,
     )

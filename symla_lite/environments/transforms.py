@@ -83,6 +83,7 @@ def transformed(
     act: Callable[[Any, jax.Array], jax.Array] = unchanged,
     earn: Callable[[Any, jax.Array], jax.Array] = unchanged,
     sizes: Sizes | None = None,
+    sign: Callable[[Any], jax.Array] = lambda change: jnp.ones(()),
 ) -> Environment:
     """An environment seen, acted in or paid through a change that is drawn once a lifetime.
 
@@ -95,7 +96,9 @@ def transformed(
         act: `(change, action []) -> action of the environment inside`.
         earn: `(change, r []) -> r`.
         sizes: if they differ from those inside.
+        sign: `(change) -> -1 or 1`, whether more of the reward inside is less of `earn`'s.
     """
+    B = (environment.sizes if sizes is None else sizes).action
 
     def draw_task(key):
         inside, own = jax.random.split(key)
@@ -111,6 +114,11 @@ def transformed(
             observation=see(task.change, new.observation), reward=earn(task.change, new.reward)
         )
 
+    def teacher(task, wanted):
+        worth = environment.teacher(task.task, wanted * sign(task.change))
+        inside = jax.vmap(functools.partial(act, task.change))(jnp.arange(B))
+        return lambda state: worth(state)[inside]
+
     return Environment(
         name=f"{environment.name}-{suffix}",
         options={**options, "of": {"name": environment.name, **environment.options}},
@@ -118,6 +126,7 @@ def transformed(
         draw_task=draw_task,
         reset=reset,
         step=step,
+        teacher=environment.teacher and teacher,
     )
 
 
@@ -323,7 +332,9 @@ def rewards_swapped(environment: Environment) -> Environment:
     Args:
         environment: whose.
     """
-    return transformed(environment, "swapped", {}, earn=lambda change, r: -r)
+    return transformed(
+        environment, "swapped", {}, earn=lambda change, r: -r, sign=lambda change: -jnp.ones(())
+    )
 
 
 def reward_sign(environment: Environment) -> Environment:
@@ -338,7 +349,9 @@ def reward_sign(environment: Environment) -> Environment:
     def draw(key):
         return jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
 
-    return transformed(environment, "signed", {}, draw=draw, earn=lambda sign, r: sign * r)
+    return transformed(
+        environment, "signed", {}, draw=draw, earn=lambda sign, r: sign * r, sign=lambda sign: sign
+    )
 
 
 def reward_zero(environment: Environment, spread: Positive = 1.0) -> Environment:
@@ -456,12 +469,17 @@ def delayed(environment: Environment, steps: Count) -> Environment:
             reward=jnp.where(new.end > 0, paid + owed.sum(), paid),
         )
 
+    def teacher(task, sign):
+        worth = environment.teacher(task, sign)
+        return lambda state: worth(state.state)
+
     return dataclasses.replace(
         environment,
         name=f"{environment.name}-delayed-{steps}",
         options={"steps": steps, "of": {"name": environment.name, **environment.options}},
         reset=reset,
         step=step,
+        teacher=environment.teacher and teacher,
     )
 
 

@@ -3,9 +3,9 @@
 
 Not in the paper, whose studies each train a theta on the world that it is tested on, or next to it.
 Here SymLA goes from linear bandits to all members of `generated.FAMILY` at once, by evolution
-strategies or by policy gradients, and is then tested on every other world of this book and on two
-of bsuite's. Hand-made rules whose constants are tuned on the same members stand beside it, and so
-does win-stay, lose-shift.
+strategies, by policy gradients or by imitation, and is then tested on every other world of this
+book and on two of bsuite's. Hand-made rules whose constants are tuned on the same members stand
+beside it, and so does win-stay, lose-shift.
 """
 
 import dataclasses
@@ -16,11 +16,12 @@ from symla_lite.controls import reward_held_at
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, mountain_car
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.generated import FAMILY, FURTHER
+from symla_lite.environments.generated import FAMILY, FURTHER, WIDER
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import standardised
+from symla_lite.imitation import Imitation
 from symla_lite.learner import Sizes
 from symla_lite.meta_training import Outer
 from symla_lite.policy_gradient import PolicyGradient
@@ -41,6 +42,8 @@ ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
 """The generated worlds, each with the same share of the population."""
 WITH_FURTHER = Mixture(tuple(Part(member) for member in (FAMILY | FURTHER).values()))
 """The same with `generated.FURTHER`."""
+WITH_WIDER = Mixture((*WITH_FURTHER.parts, *map(Part, WIDER.values())))
+"""The same with `generated.WIDER`, too."""
 
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
@@ -161,6 +164,31 @@ def gradient() -> Scale:
     )
 
 
+def imitation() -> Scale:
+    """Half an hour of one CPU core for each seed: a teacher who knows the task says which action is
+    best, on `generated.WIDER`, too. First come two linear bandits, then all members at once, at
+    last in smaller steps."""
+
+    def taught(name: str, on: Mixture, learning_rate: Positive, steps: Count, **more) -> Training:
+        loop = Outer(Imitation(), learning_rate, steps, more["length"], more["lifetimes"])
+        return Training(name, symla(), on, loop, more.get("start"))
+
+    two = Mixture((Part(linear_bandit(1, 2)), Part(linear_bandit(4, 4))))
+    bandits = taught("symla-linear", two, 0.005, 800, length=150, lifetimes=64)
+    all_members = {"length": 300, "lifetimes": 4 * len(WITH_WIDER.parts)}
+    family = taught("symla-family", WITH_WIDER, 0.003, 1500, start=bandits.name, **all_members)
+    tuned = on_members(8, 0.03, steps=300, members=WITH_WIDER)
+    return dataclasses.replace(
+        gradient(),
+        trainings=(
+            dataclasses.replace(bandits, tested=False),
+            dataclasses.replace(family, tested=False),
+            taught("symla-one_rule", WITH_WIDER, 0.0005, 500, start=family.name, **all_members),
+            *(Training(f"{rule.name}-family", rule, WITH_WIDER, tuned) for rule in TUNED),
+        ),
+    )
+
+
 def quick() -> Scale:
     """About a minute: the actor-critic, tuned on all members."""
     small = on_members(1, 0.03, steps=20, length=100)
@@ -201,5 +229,11 @@ ONE_RULE_STUDY = Study(
     tests=tests,
     references=references_on({"random": random_policy(), "win_stay": win_stay()}, WORLDS)
     + references_on({"thompson": thompson()}, KINDS["bandits"]),
-    scales={"quick": quick(), "standard": standard(), "paper": paper(), "gradient": gradient()},
+    scales={
+        "quick": quick(),
+        "standard": standard(),
+        "paper": paper(),
+        "gradient": gradient(),
+        "imitation": imitation(),
+    },
 )

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -115,13 +115,17 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
         outer: the fields of an `Outer`, with those of its estimate of the gradient under "es".
     """
     es = outer["es"]
-    policy = by_policy(es)
-    weight = f"policy gradient, γ = {es['discount']}" if policy else f"{es['shaping']} fitness"
+    weights = {
+        "evolution strategies": "{shaping} fitness",
+        "policy gradients": "policy gradient, γ = {discount}",
+        "imitation": "imitation of a teacher",
+    }
+    weight = weights[estimated_by(es)].format(**es)
     if es.get("baseline") == "past":
         weight += ", less what past rewards predict"
     return {
         "N, hidden units": str(learner.get("hidden", "none")),
-        "population (members, two to a pair)": "θ itself" if policy else str(es["population"]),
+        "population (members, two to a pair)": str(es.get("population", "θ itself")),
         "lifetimes of each member": str(outer["lifetimes"]),
         "outer steps": str(outer["steps"]),
         "σ, noise on θ": str(es["sigma"]),
@@ -131,10 +135,14 @@ def settings(learner: Mapping[str, Any], outer: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def by_policy(estimate: Mapping[str, Any]) -> bool:
-    """Whether the recorded fields of an estimate of the gradient are those of a `PolicyGradient`,
-    and not of an `ES`."""
-    return "discount" in estimate
+def estimated_by(
+    estimate: Mapping[str, Any],
+) -> Literal["evolution strategies", "policy gradients", "imitation"]:
+    """What the recorded fields of an estimate of the gradient belong to: an `ES`, a
+    `PolicyGradient` or an `Imitation`."""
+    if "population" in estimate:
+        return "evolution strategies"
+    return "policy gradients" if "discount" in estimate else "imitation"
 
 
 def declared_settings(study: Study, scale: str, training: str) -> dict[str, str]:

@@ -162,7 +162,7 @@ def random_mdp(
 
         def back(V, _):
             """Bellman's equation, once."""
-            arrive = pay * goals + lasts * V
+            arrive = lasts * V + (pay if goals else 0.0)
             Q = (1 - task.noise) * arrive[task.next] + task.noise * arrive.mean()
             Q = Q if goals else Q + pay
             return Q.max(axis=1), Q

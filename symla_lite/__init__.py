@@ -9,7 +9,8 @@ A companion to Kirsch et al., "Introducing Symmetries to Black Box Meta Reinforc
 - `symmetry`: the symmetries as measurements that take any learner;
 - `environments`: distributions of tasks;
 - `baselines`: learners that need no meta-training;
-- `lifetime`: the inner loop; `evolution`: the outer loop's gradient;
+- `lifetime`: the inner loop; `evolution`, `policy_gradient`, `imitation`: the outer one's
+  gradient;
 - `meta_training`, `meta_testing`: Algorithm 1, and what it is worth afterwards;
 - `studies`: the paper's experiments, declared as data;
 - `agent`, `play`, `card`: what was found, in the reader's own environment;

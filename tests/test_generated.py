@@ -454,6 +454,12 @@ EARNS = {
     "linear-6-3-rare": (0.17, 1.0),
     "mdp-1-10-1-noisy": (1.53, 1.0),
     "mdp-1-2-1-noisy-zero": (0.56, 0.98),
+    "cube-9-6": (0.58, 1.0),
+    "cube-9-6-dense-signed": (0.56, 1.0),
+    "unstable-4-2-signed": (0.90, 1.0),
+    "unstable-5-3-signed-zero": (0.77, 1.0),
+    "mdp-1-24-1-noisy": (1.98, 1.0),
+    "linear-12-5": (0.80, 1.0),
 }
 """What planning earns a step in each member beyond a random policy, and the share of tasks in which
 that is more than 0.02; over 200 tasks."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symla_lite import card
 from symla_lite.environments import (
     BANDITS,
     Mixture,
@@ -27,6 +28,7 @@ from symla_lite.imitation import Imitation, best, gradient
 from symla_lite.learner import Learner
 from symla_lite.lifetime import live, live_taught
 from symla_lite.meta_training import Outer, meta_train
+from symla_lite.studies import results
 from symla_lite.symla import symla
 
 KEY = jax.random.key(3)
@@ -147,6 +149,27 @@ def test_without_a_teacher_there_is_nothing_to_imitate():
     outer = Outer(Imitation(), 0.01, steps=1, length=5, lifetimes=2)
     with pytest.raises(ValueError, match="has no teacher"):
         meta_train(symla(hidden=2, message=1), permuted(cartpole()), outer, 0, progress=False)
+
+
+def test_a_teacher_is_asked_about_tasks_and_states_of_its_own_world():
+    task = TEACHER.draw_task(KEY)
+    other = linear_bandit(2, 3)
+    with pytest.raises(ValueError, match="This task is none of linear-3-4"):
+        TEACHER.teacher(other.draw_task(KEY), 1.0)
+    state, _ = other.reset(KEY, other.draw_task(KEY))
+    with pytest.raises(ValueError, match="This state is none of linear-3-4"):
+        TEACHER.teacher(task, 1.0)(state)
+    silent = dataclasses.replace(TEACHER, teacher=lambda task, sign: lambda state: jnp.zeros(2))
+    with pytest.raises(ValueError, match=r"The teacher of linear-3-4 has shape \[2\]"):
+        silent.teacher(task, 1.0)(jnp.zeros(3))
+
+
+def test_a_record_says_in_words_that_a_teacher_was_imitated():
+    outer = dataclasses.asdict(Outer(Imitation(), 0.01, steps=1, length=5, lifetimes=2))
+    rows = results.settings({}, outer)
+    assert rows["what weighs the noise"] == "imitation of a teacher"
+    assert rows["population (members, two to a pair)"] == "θ itself"
+    assert card.by(outer["es"]) == "by imitation"
 
 
 def test_theta_moves_towards_the_teacher_in_a_mixture(tmp_path):

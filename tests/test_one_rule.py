@@ -5,6 +5,7 @@ import pytest
 
 from symla_lite import studies
 from symla_lite.claims import (
+    BY_IMITATION_CLAIMS,
     BY_POLICY_CLAIMS,
     CONTROLS,
     KEPT,
@@ -12,13 +13,24 @@ from symla_lite.claims import (
     ONE_RULE_CLAIMS,
     verdict,
 )
-from symla_lite.environments import FAMILY, FURTHER
-from symla_lite.studies.one_rule import ALL_MEMBERS, KINDS, SEEN_NOTHING, WITH_FURTHER, WORLDS
+from symla_lite.environments import FAMILY, FURTHER, WIDER
+from symla_lite.studies.one_rule import (
+    ALL_MEMBERS,
+    KINDS,
+    SEEN_NOTHING,
+    WITH_FURTHER,
+    WITH_WIDER,
+    WORLDS,
+)
 from symla_lite.studies.results import Results
 
 STUDY = studies.named("one_rule")
 TRAINING = STUDY.scale("standard").training(ONE_RULE)
-EVERY = FAMILY | FURTHER
+MIXTURES = {
+    "standard": (ALL_MEMBERS, FAMILY),
+    "gradient": (WITH_FURTHER, FAMILY | FURTHER),
+    "imitation": (WITH_WIDER, FAMILY | FURTHER | WIDER),
+}
 SEEDS, LIFETIMES = 3, 20
 CONTROLLED = (*CONTROLS, KEPT)
 
@@ -94,46 +106,49 @@ def test_one_world_of_a_kind_that_is_not_learned_is_enough():
     assert learned(made_up(without)) == set(KINDS) - {"bandits"}
 
 
-def test_the_claims_about_policy_gradients_ask_the_same_of_their_records():
+@pytest.mark.parametrize(
+    ("asked", "scale"), [(BY_POLICY_CLAIMS, "gradient"), (BY_IMITATION_CLAIMS, "imitation")]
+)
+def test_the_claims_about_the_other_estimates_ask_the_same_of_their_records(asked, scale):
     runs = made_up(a_learner)
-    for by_noise, by_policy in zip(ONE_RULE_CLAIMS, BY_POLICY_CLAIMS, strict=True):
-        assert (by_noise.scales, by_policy.scales) == (("standard",), ("gradient",))
-        assert by_policy.findings(runs) == by_noise.findings(runs)
-        assert by_policy.says.endswith(by_noise.says.rpartition(": ")[2])
+    for by_noise, other in zip(ONE_RULE_CLAIMS, asked, strict=True):
+        assert (by_noise.scales, other.scales) == (("standard",), (scale,))
+        assert other.findings(runs) == by_noise.findings(runs)
+        assert other.says.endswith(by_noise.says.rpartition(": ")[2])
 
 
-@pytest.mark.parametrize(("mixture", "members"), [(ALL_MEMBERS, FAMILY), (WITH_FURTHER, EVERY)])
+@pytest.mark.parametrize(("mixture", "members"), MIXTURES.values())
 def test_no_world_that_it_is_tested_on_is_one_of_those_it_is_meta_trained_on(mixture, members):
     seen = {part.environment.name for part in mixture.parts}
     assert seen == set(members) and len({part.share for part in mixture.parts}) == 1
     assert not seen & {world.name for world in WORLDS.values()}
     assert len({world.name for world in WORLDS.values()}) == len(WORLDS)
-    of_makers = ("linear-", "mdp-", "system-")
+    of_makers = ("linear-", "mdp-", "system-", "cube-", "unstable-")
     assert all(name.startswith(of_makers) for name in seen)
     alike = {key for key, world in WORLDS.items() if world.name.startswith(of_makers)}
     assert alike == set(KINDS["linear bandits"])
     # Bandits are made otherwise, but two of the numbers of arms are met.
     arms = {members[name].sizes.action for name in members if name.startswith("mdp-1-")}
     met = {WORLDS[key].sizes.action for key in KINDS["bandits"]} & arms
-    assert met == ({2, 10} if mixture is WITH_FURTHER else set())
+    assert met == (set() if mixture is ALL_MEMBERS else {2, 10})
     linear = [members[name].sizes for name in members if name.startswith("linear-")]
     A, B = (max(sizes) for sizes in zip(*linear, strict=True))
     assert all(WORLDS[key].sizes.observation > A or WORLDS[key].sizes.action > B for key in alike)
 
 
-@pytest.mark.parametrize(("scale", "last"), [("standard", ALL_MEMBERS), ("gradient", WITH_FURTHER)])
-def test_its_curriculum_meets_generated_worlds_alone(scale, last):
+@pytest.mark.parametrize("scale", MIXTURES)
+def test_its_curriculum_meets_generated_worlds_alone(scale):
     training, stages = STUDY.scale(scale).training(ONE_RULE), []
     while training is not None:
         stages.append(training.environment.name)
         start = training.start
         training = start and STUDY.scale(scale).training(start)
-    assert stages[0] == stages[1] == last.name
-    assert set(stages[2:]) <= set(FAMILY)
+    assert stages[0] == stages[1] == MIXTURES[scale][0].name
+    assert {name for stage in stages[2:] for name in stage.split(" + ")} <= set(FAMILY)
 
 
 def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
-    for scale in ("standard", "gradient"):
+    for scale in MIXTURES:
         trainings = STUDY.scale(scale).trainings
         tested = [training for training in trainings if training.tested]
         assert len({training.environment.name for training in tested}) == 1 < len(tested)

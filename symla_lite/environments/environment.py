@@ -76,8 +76,8 @@ class Environment:
 
 def _checked(environment: Environment) -> dict[str, Callable]:
     """An environment's functions, which refuse arguments that do not fit one another."""
-    draw_task, reset, step = checks.unchecked(
-        environment.draw_task, environment.reset, environment.step
+    draw_task, reset, step, teacher = checks.unchecked(
+        environment.draw_task, environment.reset, environment.step, environment.teacher
     )
 
     @functools.cache
@@ -163,8 +163,22 @@ def _checked(environment: Environment) -> dict[str, Callable]:
             )
         return new
 
+    def checked_teacher(task: Task, sign: jax.Array) -> Callable[[EnvState], jax.Array]:
+        check("task", task, shapes()[0])
+        worth = teacher(task, sign)
+
+        def checked_worth(state: EnvState) -> jax.Array:
+            check("state", state, shapes()[1])
+            said = worth(state)
+            check_made(teacher=(said, environment.sizes[1:]))
+            return said
+
+        return checked_worth
+
+    taught = {} if teacher is None else {"teacher": (checked_teacher, teacher)}
     return checks.with_checks(
         draw_task=(checked_draw_task, draw_task),
         reset=(checked_reset, reset),
         step=(checked_step, step),
+        **taught,
     )

@@ -24,7 +24,7 @@ from symla_lite.environments import (
     rewards_swapped,
 )
 from symla_lite.environments.environment import Environment
-from symla_lite.imitation import Imitation, best, gradient
+from symla_lite.imitation import AS_GOOD, Imitation, best, gradient, log_probability
 from symla_lite.learner import Learner
 from symla_lite.lifetime import live, live_taught
 from symla_lite.meta_training import Outer, meta_train
@@ -58,17 +58,33 @@ def mostly_first(share: float) -> Environment:
     return dataclasses.replace(inside, name="mostly-first", draw_task=draw_task)
 
 
-def test_the_best_actions_share_what_is_asked_for():
-    worth = np.array([[1.0, 3.0, 2.0], [0.0, 0.0, -1.0], [-5.0, -5.0, -5.0], [2e6, 2e6 + 1, 0.0]])
-    wanted = [[0, 1, 0], [0.5, 0.5, 0], [1 / 3] * 3, [0.5, 0.5, 0]]
-    np.testing.assert_allclose(best(jnp.asarray(worth)), wanted, atol=1e-6)
+def test_all_that_is_as_good_as_the_best_may_be_taken():
+    values = np.array([[1.0, 3.0, 2.0], [0.0, 0.0, -1.0], [-5.0, -5.0, -5.0], [2e6, 2e6 + 1, 0.0]])
+    wanted = np.array([[0, 1, 0], [1, 1, 0], [1, 1, 1], [1, 1, 0]], bool)
+    np.testing.assert_array_equal(best(jnp.asarray(values)), wanted)
+    logits = jnp.array([0.5, -1.0, 2.0])
+    p = np.exp(logits) / np.exp(logits).sum()
+    for among in wanted:
+        found, derivative = jax.value_and_grad(log_probability)(logits, jnp.asarray(among))
+        assert found == pytest.approx(np.log(p[among].sum()), abs=1e-6)
+        np.testing.assert_allclose(derivative, among * p / p[among].sum() - p, atol=1e-6)
+
+
+def test_nothing_is_asked_for_where_no_action_is_better():
+    indifferent = dataclasses.replace(
+        TEACHER, name="indifferent", teacher=lambda task, sign: lambda state: jnp.ones(4)
+    )
+    theta = jnp.array([1.0, 0.0, -2.0, 0.5])
+    found, _ = gradient(habit(), indifferent, 10, 4, Imitation(), theta, KEY)
+    np.testing.assert_array_equal(found, np.zeros(4))
 
 
 def test_a_teacher_speaks_of_the_state_in_which_the_learner_acts():
     learner = symla(hidden=4, message=2)
     theta = learner.init_theta(KEY, TEACHER.sizes)
     lived, _, said = live_taught(learner, TEACHER, 30, theta, KEY)
-    np.testing.assert_allclose(said, lived.observation @ np.asarray(lived.task).T, atol=1e-5)
+    pays = np.clip(lived.observation @ np.asarray(lived.task).T / 3**0.5, -1, 1)
+    np.testing.assert_allclose(said, pays, atol=1e-5)
     alone = live(learner, TEACHER, 30, theta, KEY)
     jax.tree.map(np.testing.assert_array_equal, lived, alone)
 
@@ -90,9 +106,9 @@ def test_the_best_action_pays_most_through_every_transform(change):
         return jnp.stack(pays), environment.teacher(task, 1.0)(state)
 
     pays, said = jax.vmap(one)(jax.random.split(KEY, 200))
-    # Rewards are clipped at 1, so that several may pay as much.
-    most = np.take_along_axis(np.asarray(pays), np.argmax(said, axis=1)[:, None], axis=1)[:, 0]
-    np.testing.assert_allclose(most, np.max(pays, axis=1), atol=1e-5)
+    # Rewards are clipped, so that several may pay as much: the best ones are these and no others.
+    less = np.max(pays, axis=1, keepdims=True) - pays
+    assert np.all(best(said) >= (less < AS_GOOD / 2)) and np.all(best(said) <= (less < 2 * AS_GOOD))
 
 
 @pytest.mark.parametrize("change", [lambda e: delayed(e, 2), lambda e: reward_noise(e, 0.5)])
@@ -100,8 +116,9 @@ def test_what_comes_later_or_by_chance_changes_nothing_about_what_is_best(change
     environment = change(reward_rare(TEACHER, 0.5))
     task = environment.draw_task(KEY)
     state, o = environment.reset(KEY, task)
-    np.testing.assert_allclose(environment.teacher(task, 1.0)(state), task @ o, atol=1e-6)
-    np.testing.assert_allclose(environment.teacher(task, -1.0)(state), -task @ o, atol=1e-6)
+    pays = np.clip(task @ o / 3**0.5, -1, 1)
+    np.testing.assert_allclose(environment.teacher(task, 1.0)(state), pays, atol=1e-6)
+    np.testing.assert_allclose(environment.teacher(task, -1.0)(state), -pays, atol=1e-6)
 
 
 def test_the_gradient_is_that_of_the_log_probability_of_the_best_actions():
@@ -112,8 +129,9 @@ def test_the_gradient_is_that_of_the_log_probability_of_the_best_actions():
     for one in jax.random.split(key, 6):
         lived, _, said = live_taught(habit(), TEACHER, 20, theta, one)
         p = np.exp(theta) / np.exp(theta).sum()
-        for worth in np.asarray(said):
-            derivative += (np.eye(4)[worth.argmax()] - p) / (6 * 20)
+        for values in np.asarray(said):
+            among = values == values.max()
+            derivative += (among * p / p[among].sum() - p) / (6 * 20)
         rewards.append(np.sum(lived.reward))
     np.testing.assert_allclose(found, derivative, atol=1e-6)
     np.testing.assert_allclose(earned, rewards, rtol=1e-5)
@@ -138,9 +156,9 @@ def test_at_the_end_of_an_episode_nothing_is_best():
     environment = dataclasses.replace(inside, name="short", step=step)
     theta = jnp.array([1.0, 0.0, 0.0, 0.0])
     found, _ = gradient(habit(), environment, 11, 400, Imitation(), theta, KEY)
-    p = np.exp(theta) / np.exp(theta).sum()
-    # Every second step is an end, so that six of eleven count; each action is best equally often.
-    np.testing.assert_allclose(found, 6 / 11 * (0.25 - p), atol=0.03)
+    # Every second step is an end, so that six of eleven count.
+    whole, _ = gradient(habit(), TEACHER, 11, 400, Imitation(), theta, KEY)
+    np.testing.assert_allclose(found, 6 / 11 * np.asarray(whole), atol=0.03)
 
 
 def test_without_a_teacher_there_is_nothing_to_imitate():

@@ -48,12 +48,13 @@ UpToOne = Annotated[float, Range(least=0, most=1)]
 """The most that is drawn of something that cannot pass one."""
 
 
-FAR_SIGHT = 0.9
-"""What a teacher counts a reward one step earlier, in a table."""
-AHEAD = 40
-"""Steps that it looks ahead there."""
-PLANS = 32
-"""The most plans that a teacher compares in a system whose best action depends on what comes."""
+TEACHER_DISCOUNT = 0.9
+"""gamma of the action values by which a table's teacher judges."""
+TEACHER_HORIZON = 40
+"""Steps that these values look ahead."""
+TEACHER_PLANS = 32
+"""Plans that the teacher of a system with a target compares, at the most, if it has fewer actions.
+"""
 
 
 class Table(NamedTuple):
@@ -158,16 +159,16 @@ def random_mdp(
 
     def teacher(task, sign):
         pay = sign * task.pay
-        lasts = jnp.where(goals & (jnp.arange(states) < 2), 0.0, FAR_SIGHT)
+        discount = jnp.where(goals & (jnp.arange(states) < 2), 0.0, TEACHER_DISCOUNT)
 
-        def back(V, _):
+        def back(_, Q):
             """Bellman's equation, once."""
-            arrive = lasts * V + (pay if goals else 0.0)
+            V = Q.max(axis=1)
+            arrive = discount * V + (pay if goals else 0.0)
             Q = (1 - task.noise) * arrive[task.next] + task.noise * arrive.mean()
-            Q = Q if goals else Q + pay
-            return Q.max(axis=1), Q
+            return Q if goals else Q + pay
 
-        Q = jax.lax.scan(back, jnp.zeros(states), None, length=AHEAD)[1][-1]
+        Q = jax.lax.fori_loop(0, TEACHER_HORIZON, back, jnp.zeros((states, actions)))
         return lambda place: Q[place.state]
 
     return Environment(
@@ -305,17 +306,21 @@ def linear_system(
     def teacher(task, sign):
         if not target:  # the farther in one direction, the better, now and later
             return lambda motion: sign * (task.pushes @ task.paid)
-        steps = max(1, int(math.log(PLANS) / math.log(actions)))
+        steps = max(1, int(math.log(TEACHER_PLANS) / math.log(actions)))
         plans = jnp.array(list(itertools.product(range(actions), repeat=steps)))
+        counted = jnp.inf if episode is None else episode
+        pushes = jnp.sqrt(1 - task.noise**2) * task.pushes
 
         def earns(motion, plan):
-            """What a plan of some steps earns without noise."""
+            """What some steps earn as planned, if chance does nothing, up to an episode's end."""
 
-            def go(x, action):
-                x = pushed(task, x, task.pushes[action])
-                return x, height(task, x)
+            def go(motion, action):
+                x = pushed(task, motion.x, pushes[action])
+                more = height(task, x) - (height(task, motion.x) if change else 0.0)
+                new = Motion(x, motion.time + 1)
+                return new, jnp.where(new.time <= counted, sign * more, 0.0)
 
-            return sign * jax.lax.scan(go, motion.x, plan)[1].sum()
+            return jax.lax.scan(go, motion, plan)[1].sum()
 
         def worth(motion):
             return jax.vmap(earns, (None, 0))(motion, plans).reshape(actions, -1).max(axis=1)
@@ -394,11 +399,11 @@ def unstable_system(
 
     def teacher(task, sign):
         def worth(motion):
-            """It is held where x + v / k is zero. Far enough away nothing matters any more."""
+            """It is held where x + v / k is zero. At a wall no push does anything."""
             place, velocity = motion.x
             velocity = velocity + task.rate**2 * (place + task.pushes)
             away = jnp.abs(place + velocity + velocity / task.rate)
-            return -sign * jnp.minimum(away, WALL)
+            return jnp.where(jnp.abs(place) < WALL, -sign * away, 0.0)
 
         return worth
 

@@ -36,13 +36,16 @@ def linear_bandit(inputs: Count, arms: Arms) -> Environment:
         x = jax.random.normal(key, (inputs,))
         return x, x
 
+    def pays(product):
+        return jnp.clip(product / jnp.sqrt(inputs), -1, 1)
+
     def step(key, task, state, action):
-        reward = jnp.clip(task[action] @ state / jnp.sqrt(inputs), -1, 1)
+        reward = pays(task[action] @ state)
         x = jax.random.normal(key, (inputs,))
         return Transition(state=x, observation=x, reward=reward, end=jnp.zeros(()))
 
     def teacher(task, sign):
-        return lambda state: sign * (task @ state)
+        return lambda state: sign * pays(task @ state)
 
     return Environment(
         name=f"linear-{inputs}-{arms}",

@@ -176,14 +176,14 @@ def imitation() -> Scale:
     two = Mixture((Part(linear_bandit(1, 2)), Part(linear_bandit(4, 4))))
     bandits = taught("symla-linear", two, 0.005, 800, length=150, lifetimes=64)
     all_members = {"length": 300, "lifetimes": 4 * len(WITH_WIDER.parts)}
-    family = taught("symla-family", WITH_WIDER, 0.003, 2200, start=bandits.name, **all_members)
+    family = taught("symla-family", WITH_WIDER, 0.003, 2000, start=bandits.name, **all_members)
     tuned = on_members(8, 0.03, steps=300, members=WITH_WIDER)
     return dataclasses.replace(
         gradient(),
         trainings=(
             dataclasses.replace(bandits, tested=False),
             dataclasses.replace(family, tested=False),
-            taught("symla-one_rule", WITH_WIDER, 0.0005, 700, start=family.name, **all_members),
+            taught("symla-one_rule", WITH_WIDER, 0.0005, 500, start=family.name, **all_members),
             *(Training(f"{rule.name}-family", rule, WITH_WIDER, tuned) for rule in TUNED),
         ),
     )

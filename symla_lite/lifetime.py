@@ -78,12 +78,17 @@ def live_taught(
     Raises:
         ValueError: the environment has no teacher.
     """
+    check_taught(environment)
+    return _live(learner, environment, environment.teacher, length, theta, key, unroll)
+
+
+def check_taught(environment: Environment) -> None:
+    """Raises `ValueError` where nobody knows which action is best."""
     if environment.teacher is None:
         raise ValueError(
             f"environment={environment.name} has no teacher: give one whose best action is known, "
             "such as a member of `environments.FAMILY`."
         )
-    return _live(learner, environment, environment.teacher, length, theta, key, unroll)
 
 
 def live_until(

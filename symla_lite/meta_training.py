@@ -2,8 +2,8 @@
 
 One outer step draws a population around theta, lets every member live for a few lifetimes, and
 moves theta along the estimated gradient with Adam. Or theta itself lives for a few lifetimes, and
-the gradient is that of its policy (`policy_gradient`). Several outer steps run in one call to the
-device, so that Python costs nothing.
+the learner is differentiated: along what it earns (`policy_gradient`), or along what a teacher says
+(`imitation`). Several outer steps run in one call to the device, so that Python costs nothing.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.evolution import ES
 from symla_lite.imitation import Imitation
 from symla_lite.learner import Learner, Theta
-from symla_lite.lifetime import is_finite, live_until
+from symla_lite.lifetime import check_taught, is_finite, live_until
 from symla_lite.policy_gradient import PolicyGradient
 
 GIB = 2**30
@@ -99,9 +99,9 @@ class MetaTrained(NamedTuple):
     """For every outer step, [steps]: `fitness`, the population's mean lifetime reward; `spread`,
     its standard deviation over members; `gradient`, the norm of the estimated gradient. After a
     mixture also `fitness NAME` of every part, and the first two are over the members of all. Last,
-    `non-finite`: how many members earned NaN or infinity; the others make the other columns. Of a
-    policy gradient all of it is over lifetimes, and `gradient` is the norm before it is scaled, the
-    largest of a mixture's parts."""
+    `non-finite`: how many members earned NaN or infinity; the others make the other columns. Where
+    the learner is differentiated all of it is over lifetimes, and `gradient` is the norm before it
+    is scaled, the largest of a mixture's parts."""
     about: dict[str, Any]
     """What was run: learner, environment, `Outer`, seed and start, in plain types."""
     seconds: float
@@ -139,10 +139,11 @@ def parts(environment: Environments, outer: Outer) -> list[tuple[Environment, Ou
         return [(environment, outer)]
     shares = sum(part.share for part in environment.parts)
     alone = outer.differentiates  # theta: its lifetimes are dealt out
+    least = 2 if isinstance(outer.es, PolicyGradient) else 1
     if alone and outer.lifetimes % shares:
         raise ValueError(
             f"lifetimes={outer.lifetimes} cannot be dealt out in {shares} equal shares: give a "
-            f"multiple of {shares}, at least {2 * shares}."
+            f"multiple of {shares}, at least {least * shares}."
         )
     if not alone and outer.es.pairs % shares:
         raise ValueError(
@@ -321,7 +322,8 @@ def kept_for_gradient(learner: Learner, environment: Environments, outer: Outer)
     if isinstance(environment, Mixture):
         return max(kept_for_gradient(learner, *part) for part in parts(environment, outer))
     _, state, episode = sizes(learner, environment)
-    step = 6 + 2 * episode + 4 * environment.sizes.action + 2 * state
+    said = 2 * environment.sizes.action * isinstance(outer.es, Imitation)
+    step = 6 + 2 * episode + 4 * environment.sizes.action + 2 * state + said
     return 4 * 2 * outer.lifetimes * outer.length * step / GIB
 
 
@@ -559,7 +561,8 @@ def meta_train(
             outcome beyond rounding.
 
     Raises:
-        ValueError: see `Outer` and `ES`; several devices for a derivative; `memory` too
+        ValueError: see `Outer` and `ES`; several devices for a derivative; an environment without a
+            teacher, for imitation; `memory` too
             small; a start that is not finite.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
             configuration or precision. It is left as it was. Only `steps` may differ, and grow.
@@ -568,6 +571,9 @@ def meta_train(
         KeyboardInterrupt: it was stopped, by Ctrl-C or SIGTERM. The checkpoint has the steps so
             far.
     """
+    if isinstance(outer.es, Imitation):
+        for where, _ in parts(environment, outer):
+            check_taught(where)
     mesh = devices.mesh(one_device(on) if outer.differentiates else on)
     names = curve_names(environment)
     chunk = chunk_size(learner, environment, outer, memory)

@@ -22,8 +22,8 @@ COMPILING = 15.0
 """Seconds that a training and its tests take before their first step."""
 
 GOING_BACK = 9
-"""What a policy gradient's step in the environment takes, in steps of a population's. The median of
-the records of hearts 2×2, on CPU cores."""
+"""What a step in the environment takes where the learner is differentiated, in steps of a
+population's. The median of the records of policy gradients on hearts 2×2, on CPU cores."""
 
 
 def setup(

@@ -133,7 +133,7 @@ SPECIAL = {
     ("controls.reward_off_after", "steps"): INDEX,
     ("actor_critic.actor_critic", "discount"): SHARE,
     ("generated.random_mdp", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
-    ("generated.cube", "dimension"): CHOICE,
+    ("generated.cube", "dimension"): Numbers(True, 2, (1, 0, -1, 13)),
     ("generated.linear_system", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
     ("grids.move", "side"): COUNT,
     ("policy_gradient.PolicyGradient", "discount"): Numbers(False, 0.5, (0, -0.1, 1.1)),

@@ -473,7 +473,7 @@ def test_a_member_can_be_solved_but_not_without_its_reward(name):
     more, share = EARNS[name]
     assert gain.mean() > 0.8 * more and (gain > 0.02).mean() > share - 0.05
     taught = earns[:, 4] - earns[:, 1]
-    assert taught.mean() > 0.8 * more and (taught > 0.02).mean() > share - 0.05
+    assert taught.mean() > 0.95 * gain.mean() and (taught > 0.02).mean() > share - 0.05
     blind = earns[:, 1:4]
     assert np.all(np.abs(blind.mean(axis=0)) < 4 * blind.std(axis=0) / 100**0.5)
 

@@ -1,6 +1,7 @@
 """Imitation moves theta towards what a teacher says, and the learner does not hear the teacher."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +14,12 @@ from symla_lite.environments import (
     Mixture,
     Part,
     cartpole,
+    cube,
     delayed,
     linear_bandit,
+    linear_system,
     permuted,
+    random_mdp,
     reward_noise,
     reward_rare,
     reward_scale,
@@ -24,6 +28,8 @@ from symla_lite.environments import (
     rewards_swapped,
 )
 from symla_lite.environments.environment import Environment
+from symla_lite.environments.generated import Corners, Motion, Place
+from symla_lite.environments.transforms import transformed
 from symla_lite.imitation import AS_GOOD, Imitation, best, gradient, log_probability
 from symla_lite.learner import Learner
 from symla_lite.lifetime import live, live_taught
@@ -137,6 +143,82 @@ def test_the_gradient_is_that_of_the_log_probability_of_the_best_actions():
     np.testing.assert_allclose(earned, rewards, rtol=1e-5)
 
 
+def test_a_reward_that_is_changed_nobody_knows_how_has_no_teacher():
+    assert transformed(TEACHER, "squared", {}, earn=lambda change, r: r**2).teacher is None
+    assert transformed(TEACHER, "seen", {}, see=lambda change, o: 2 * o).teacher is not None
+    assert reward_zero(cartpole()).teacher is None
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_on_a_cube_the_best_actions_begin_the_shortest_ways(sign):
+    """Found by search from where to go, around the corner that costs something."""
+    environment = cube(9, 3)
+    task = environment.draw_task(KEY)
+    corners = [tuple(c) for c in 2.0 * (np.arange(8)[:, None] // [1, 2, 4] % 2) - 1]
+
+    def moves(corner):
+        return [
+            tuple(x if i != a // 2 else 2.0 * (a % 2) - 1 for i, x in enumerate(corner))
+            for a in range(6)
+        ]
+
+    for agent, good, bad in itertools.permutations(corners, 3):
+        there, off = (good, bad) if sign > 0 else (bad, good)
+        far, border = {there: 0}, [there]
+        while border:
+            new = {m for c in border for m in moves(c) if m not in far and m != off}
+            far |= {m: far[border[0]] + 1 for m in new}
+            border = sorted(new)
+        ways = [far.get(m, 99) for m in moves(agent)]
+        place = Corners(*map(jnp.array, (agent, good, bad)), time=jnp.int32(0))
+        found = best(environment.teacher(task, sign)(place))
+        np.testing.assert_array_equal(found, np.array(ways) == min(ways))
+
+
+@pytest.mark.parametrize("goals", [False, True])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_in_a_table_the_best_actions_have_the_largest_value(goals, sign):
+    environment = random_mdp(5, 3, noise=0.4, goals=goals)
+    task = environment.draw_task(KEY)
+    pay, follow = sign * np.asarray(task.pay), np.asarray(task.next)
+    V = np.zeros(5)
+    for _ in range(40):
+        Q = np.zeros((5, 3))
+        for s, a, (to, chance) in itertools.product(
+            range(5), range(3), enumerate(np.full(5, float(task.noise) / 5))
+        ):
+            p = chance + (to == follow[s, a]) * (1 - float(task.noise))
+            over = goals and to < 2
+            Q[s, a] += p * ((pay[to] if goals else pay[s, a]) + 0.9 * V[to] * (not over))
+        V = Q.max(axis=1)
+    for state in range(5):
+        found = environment.teacher(task, sign)(Place(jnp.int32(state), jnp.int32(0)))
+        np.testing.assert_allclose(found, Q[state], atol=1e-4)
+
+
+def test_a_plan_stops_where_its_episode_does_and_counts_what_is_paid():
+    """With one step left, what is best is what that step pays; of two, what both pay."""
+    environment = linear_system(2, 3, target=True, change=True, episode=8)
+    for key in jax.random.split(KEY, 20):
+        task = environment.draw_task(key)
+        x = jax.random.normal(key, (1, 2))
+        p, pushes = float(task.persistence), np.asarray(task.pushes)
+
+        def height(y, task=task):
+            return 1 - abs(float(np.dot(task.paid, y) - task.target))
+
+        def after(y, action, p=p, pushes=pushes):
+            return p * y + np.sqrt(1 - p**2) * pushes[action]
+
+        here = height(x[0])
+        one = [height(after(x[0], a)) - here for a in range(3)]
+        found = environment.teacher(task, 1.0)(Motion(x, jnp.int32(7)))
+        np.testing.assert_allclose(found, one, atol=1e-5)
+        two = [max(height(after(after(x[0], a), b)) - here for b in range(3)) for a in range(3)]
+        found = environment.teacher(task, 1.0)(Motion(x, jnp.int32(6)))
+        np.testing.assert_allclose(found, two, atol=1e-5)
+
+
 def test_who_cannot_know_better_takes_each_action_as_often_as_it_is_best():
     environment = mostly_first(0.75)
     at_rest = jnp.log(jnp.array([0.75, 0.25]))
@@ -161,12 +243,14 @@ def test_at_the_end_of_an_episode_nothing_is_best():
     np.testing.assert_allclose(found, 6 / 11 * np.asarray(whole), atol=0.03)
 
 
-def test_without_a_teacher_there_is_nothing_to_imitate():
+def test_without_a_teacher_there_is_nothing_to_imitate(tmp_path):
     with pytest.raises(ValueError, match="environment=cartpole has no teacher: give one"):
         gradient(habit(), cartpole(), 5, 2, Imitation(), jnp.zeros(2), KEY)
     outer = Outer(Imitation(), 0.01, steps=1, length=5, lifetimes=2)
-    with pytest.raises(ValueError, match="has no teacher"):
-        meta_train(symla(hidden=2, message=1), permuted(cartpole()), outer, 0, progress=False)
+    for on in (permuted(cartpole()), Mixture((Part(TEACHER), Part(cartpole())))):
+        with pytest.raises(ValueError, match="has no teacher"):
+            meta_train(symla(hidden=2, message=1), on, outer, 0, tmp_path / "run", progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_teacher_is_asked_about_tasks_and_states_of_its_own_world():

@@ -25,8 +25,8 @@ EnvState = Any
 
 
 Teacher = Callable[[Task, jax.Array], Callable[[EnvState], jax.Array]]
-"""`(task, sign) -> (state -> worth [B])`: how good each action is, for who knows the task. The best
-action has the largest number; nothing else about them counts. With a `sign` of -1 what is paid is
+"""An expert who knows the task: `(task, sign) -> (state -> values [B])`. The best action, or nearly
+the best, has the largest value; nothing else about them counts. With a `sign` of -1 what is paid is
 to be avoided, with 1 it is to be earned."""
 
 
@@ -67,7 +67,8 @@ class Environment:
     step: Callable[[jax.Array, Task, EnvState, jax.Array], Transition]
     """`(key, task, state, action []) -> Transition`."""
     teacher: Teacher | None = None
-    """Who could say which action is best, where that is known (`imitation`)."""
+    """Who could say which action is best, where that is known (`imitation`). Another `step` may
+    want another teacher."""
 
     def __post_init__(self):
         for name, function in _checked(self).items():

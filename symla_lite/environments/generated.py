@@ -13,11 +13,13 @@ to control:
 
 `transforms` change the reward: `delayed`, `reward_noise`, `reward_rare`, `reward_sign`,
 `reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with the task.
-Under a random policy inputs have mean 0 and variance about 1 over tasks, and rewards are of order
-one, so that no world needs `transforms.standardised`.
+Under a random policy inputs have mean 0 and variance 1 over tasks (between 0.2 and 2.5 in what runs
+away), and rewards are of order one, so that no world needs `transforms.standardised`.
 
-Whoever knows the task can say which action is best (`Environment.teacher`); a theta can be
-meta-trained on that, too (`imitation`).
+Whoever knows the task can say which action is best, or nearly so: in a table by action values with
+a discount, in a system with a target by plans of a few steps, in what runs away one step ahead, on
+a cube by the shortest way (`Environment.teacher`). A theta can be meta-trained on that, too
+(`imitation`).
 """
 
 import functools
@@ -445,7 +447,7 @@ class Corners(NamedTuple):
 
 def cube(
     inputs: Count,
-    dimension: Annotated[int, Range(least=2)] = 3,
+    dimension: Annotated[int, Range(least=2, most=12)] = 3,
     *,
     dense: bool = False,
     episode: Count | None = None,
@@ -581,7 +583,9 @@ FAMILY: dict[str, Environment] = {environment.name: environment for environment 
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
 """Four more members: rewards that are mostly missing (two), ten arms, and two arms whose rewards
-have a hidden zero. Of Study `one_rule`, the scale `gradient` has them, and `standard` has not."""
+have a hidden zero. Of Study `one_rule`, the scales `gradient` and `imitation` have them, and
+`standard` has not."""
 WIDER: dict[str, Environment] = {environment.name: environment for environment in wider()}
-"""Six more, for a theta that can be taught (`imitation`): places to go to that can be seen, what
-runs away, many arms, and many inputs."""
+"""Six more, which the scale `imitation` alone has: places to go to that can be seen, what runs
+away, many arms, and many inputs. They were made when it was known on which worlds a theta of the
+others failed, and with an eye on these."""

@@ -25,13 +25,13 @@ class Part:
 
     environment: Environment
     share: Count = 1
-    """How many of the mixture's shares of the population it gets, or of a policy gradient's
-    lifetimes."""
+    """How many of the mixture's shares it gets: of the population, or of theta's lifetimes where
+    the learner is differentiated."""
     length: Count | None = None
     """L, steps in a lifetime; None takes the outer loop's."""
     lifetimes: Count | None = None
-    """Lifetimes of each member, or of theta for a policy gradient; None takes the outer loop's, or
-    its share of them."""
+    """Lifetimes of each member, or of theta where the learner is differentiated; None takes the
+    outer loop's, or its share of them."""
 
 
 @dataclasses.dataclass(frozen=True)

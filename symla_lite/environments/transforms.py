@@ -81,9 +81,9 @@ def transformed(
     draw: Callable[[jax.Array], Any] = lambda key: (),
     see: Callable[[Any, jax.Array], jax.Array] = unchanged,
     act: Callable[[Any, jax.Array], jax.Array] = unchanged,
-    earn: Callable[[Any, jax.Array], jax.Array] = unchanged,
+    earn: Callable[[Any, jax.Array], jax.Array] | None = None,
     sizes: Sizes | None = None,
-    sign: Callable[[Any], jax.Array] = lambda change: jnp.ones(()),
+    sign: Callable[[Any], jax.Array] | None = None,
 ) -> Environment:
     """An environment seen, acted in or paid through a change that is drawn once a lifetime.
 
@@ -94,11 +94,14 @@ def transformed(
         draw: `(key) -> change`.
         see: `(change, o [A]) -> o`.
         act: `(change, action []) -> action of the environment inside`.
-        earn: `(change, r []) -> r`.
+        earn: `(change, r []) -> r`; None leaves the reward as it is.
         sizes: if they differ from those inside.
-        sign: `(change) -> -1 or 1`, whether more of the reward inside is less of `earn`'s.
+        sign: `(change) -> 1 or -1`, whether more of the reward inside is more of `earn`'s or less.
+            Where `earn` changes the reward and nothing is said, nobody knows what is best
+            (`Environment.teacher`).
     """
     B = (environment.sizes if sizes is None else sizes).action
+    known = earn is None or sign is not None
 
     def draw_task(key):
         inside, own = jax.random.split(key)
@@ -111,11 +114,13 @@ def transformed(
     def step(key, task, state, action):
         new = environment.step(key, task.task, state, act(task.change, action))
         return new._replace(
-            observation=see(task.change, new.observation), reward=earn(task.change, new.reward)
+            observation=see(task.change, new.observation),
+            reward=new.reward if earn is None else earn(task.change, new.reward),
         )
 
     def teacher(task, wanted):
-        worth = environment.teacher(task.task, wanted * sign(task.change))
+        inside_out = 1.0 if sign is None else sign(task.change)
+        worth = environment.teacher(task.task, wanted * inside_out)
         inside = jax.vmap(functools.partial(act, task.change))(jnp.arange(B))
         return lambda state: worth(state)[inside]
 
@@ -126,8 +131,14 @@ def transformed(
         draw_task=draw_task,
         reset=reset,
         step=step,
-        teacher=environment.teacher and teacher,
+        teacher=teacher if environment.teacher and known else None,
     )
+
+
+def more_is_more(change: Any) -> jax.Array:
+    """The `sign` of a reward that grows with the one inside."""
+    del change
+    return jnp.ones(())
 
 
 def permuted(
@@ -372,9 +383,8 @@ def reward_zero(environment: Environment, spread: Positive = 1.0) -> Environment
     def draw(key):
         return jax.random.uniform(key, minval=-spread, maxval=spread)
 
-    return transformed(
-        environment, "zero", {"spread": spread}, draw=draw, earn=lambda zero, r: r + zero
-    )
+    plus = {"earn": lambda zero, r: r + zero, "sign": more_is_more}
+    return transformed(environment, "zero", {"spread": spread}, draw, **plus)
 
 
 def reward_scale(
@@ -391,9 +401,8 @@ def reward_scale(
     def draw(key):
         return most ** jax.random.uniform(key, minval=-1.0, maxval=1.0)
 
-    return transformed(
-        environment, "scaled", {"most": most}, draw=draw, earn=lambda scale, r: scale * r
-    )
+    times = {"earn": lambda scale, r: scale * r, "sign": more_is_more}
+    return transformed(environment, "scaled", {"most": most}, draw, **times)
 
 
 def _reward_drawn(
@@ -497,7 +506,7 @@ def rewards_standardised(environment: Environment) -> Environment:
         met = constants(environment)
         return (r - met.reward_mean) * to_unit(met.reward_variance)
 
-    return transformed(environment, "rewards-standardised", {}, earn=earn)
+    return transformed(environment, "rewards-standardised", {}, earn=earn, sign=more_is_more)
 
 
 def reset_at_once(environment: Environment) -> Environment:

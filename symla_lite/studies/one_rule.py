@@ -81,7 +81,8 @@ KINDS: dict[str, dict[str, Environment]] = {
     "UmbrellaChain": {"umbrella": standardised(of_gymnax("UmbrellaChain-bsuite", Sizes(3, 2)))},
 }
 """The worlds by kinds. None is a member of the family. The last was not looked at before the first
-run at `standard`; most of the others were, with trial thetas, before that at `gradient`."""
+run at `standard`. Most of the others were looked at, with trial thetas, before the runs at
+`gradient`, and all but MountainCar before those at `imitation`."""
 WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x in kind.items()}
 """All that is meta-tested on."""
 SEEN_NOTHING = tuple(KINDS["bandits"])

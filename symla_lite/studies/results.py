@@ -140,9 +140,10 @@ def estimated_by(
 ) -> Literal["evolution strategies", "policy gradients", "imitation"]:
     """What the recorded fields of an estimate of the gradient belong to: an `ES`, a
     `PolicyGradient` or an `Imitation`."""
-    if "population" in estimate:
-        return "evolution strategies"
-    return "policy gradients" if "discount" in estimate else "imitation"
+    kinds = {"population": "evolution strategies", "discount": "policy gradients"}
+    if set(estimate) == {"cut", "sigma"}:
+        return "imitation"
+    return next(kind for field, kind in kinds.items() if field in estimate)
 
 
 def declared_settings(study: Study, scale: str, training: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from symla_lite.baselines import bayes_optimal
 from symla_lite.environments import BANDITS
 from symla_lite.meta_testing import interval, meta_test
 from symla_lite.meta_training import describe, origin
-from symla_lite.studies import records, results
+from symla_lite.studies import one_rule, records, results
 from symla_lite.studies.criteria import CRITERIA
 from symla_lite.studies.run import record_path
 
@@ -585,26 +585,67 @@ def test_study_5_a_cartpole_that_pays_like_the_grid_needs_its_reward(environment
     assert abs(without.mean()) < 4 * without.std() / np.sqrt(without.size), "a hidden sign"
 
 
-@pytest.mark.parametrize("world", ["hearts_2", "hearts_2_swapped"])
-def test_chapter_14_all_four_theta_of_policy_gradients_learn_hearts_that_they_never_saw(world):
+NEVER_SEEN = [
+    ("gradient", "hearts_2", 0.09),
+    ("gradient", "hearts_2_swapped", 0.09),
+    ("imitation", "hearts_2", 0.15),
+    ("imitation", "hearts_2_swapped", 0.15),
+    ("imitation", "grid", 0.1),
+    ("imitation", "grid_signed", 0.1),
+    ("imitation", "cartpole_standardised", 0.2),
+]
+"""Scales, worlds, and what every seed earns there a step above a random policy."""
+
+
+@pytest.mark.parametrize(("scale", "world", "least"), NEVER_SEEN)
+def test_chapter_14_all_four_theta_learn_a_world_that_they_never_saw(scale, world, least):
     """Over the lifetimes of each seed, twice the standard error, by NumPy alone."""
-    runs = results.load(studies.named("one_rule"), "gradient")
+    runs = results.load(studies.named("one_rule"), scale)
 
     def fifth(name, first, last):
         blocks = runs.stack(claims.ONE_RULE, f"{name}/blocks")  # [seeds, lifetimes, tenths]
         return blocks[..., first:last].sum(axis=-1) / 200
 
     end = fifth(world, 8, 10)
+    at_random = runs.reference(f"random/{world}/blocks").sum(axis=-1).mean() / 1000
     others = [fifth(world, 0, 2)]
     others += [fifth(f"{world}_{control}", 8, 10) for control in claims.CONTROLS]
-    print(end.mean(axis=1))
-    assert len(end) == 4 and end.mean(axis=1).min() > 0.09
+    print(scale, world, end.mean(axis=1), "random", at_random)
+    assert len(end) == 4 and end.mean(axis=1).min() > at_random + least
     for other in others:
         more = end - other
         assert np.all(more.mean(axis=1) > 2 * more.std(axis=1) / np.sqrt(more.shape[1]))
 
 
-def test_chapter_14_misses_its_bar_by_seven_kinds_with_either_estimate():
-    for asked, learned in ((claims.ONE_RULE_CLAIMS, 1), (claims.BY_POLICY_CLAIMS, 1)):
-        verdicts = [claims.answer(claim, *claims.asked_of(claim)).word for claim in asked]
-        assert verdicts.count("reproduced") == learned == CRITERIA["one rule"].bound - 7
+@pytest.mark.parametrize(
+    ("asked", "learned"),
+    [
+        (claims.ONE_RULE_CLAIMS, 1),
+        (claims.BY_POLICY_CLAIMS, 1),
+        (claims.BY_IMITATION_CLAIMS, 5),
+    ],
+)
+def test_chapter_14_misses_its_bar_of_eight_kinds(asked, learned):
+    verdicts = [claims.answer(claim, *claims.asked_of(claim)).word for claim in asked]
+    print(f"{learned} of {len(verdicts)} kinds, where {CRITERIA['one rule'].bound} are needed")
+    assert verdicts.count("reproduced") == learned < CRITERIA["one rule"].bound == 8
+
+
+def test_chapter_14_in_five_kinds_a_theta_of_imitation_is_as_good_as_the_tuned_actor_critic():
+    """And clear of a random policy over the four seeds, in every world of the kind."""
+    runs = results.load(studies.named("one_rule"), "imitation")
+
+    def last(training, world):
+        return runs.stack(training, f"{world}/blocks")[..., 8:].sum(axis=-1).mean(axis=1) / 200
+
+    as_good = []
+    for kind, worlds in one_rule.KINDS.items():
+        for world in worlds:
+            rule, by_hand = last(claims.ONE_RULE, world), last("actor-critic-family", world)
+            more = claims.over_random(runs, claims.ONE_RULE, world)
+            if rule.mean() < by_hand.mean() or claims.estimate(more).low <= 0:
+                break
+        else:
+            as_good.append(kind)
+    print(as_good)
+    assert len(as_good) >= 5

@@ -10,7 +10,7 @@ from evosax.algorithms import Open_ES
 from flax import struct
 from gymnax.environments import environment as gymnax_environment
 
-from benchmarks.settings import BALANCE, Contender, Setting
+from benchmarks.settings import BALANCE, Contender, Setting, as_xla_comes
 from symla_lite.environments.environment import Environment
 from symla_lite.learner import first_input
 from symla_lite.symla import symla
@@ -109,4 +109,4 @@ def assembled(setting: Setting) -> Contender:
         state, _ = es.tell(key_tell, population, -fitness, state, es.default_params)
         return state
 
-    return Contender(start, step)
+    return Contender(start, step, as_xla_comes())

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.settings import Contender, Setting
+from benchmarks.settings import Contender, Setting, as_xla_comes
 from symla_lite.environments.environment import Environment
 
 
@@ -144,4 +144,4 @@ def printed(setting: Setting) -> Contender:
         updates, opt_state = optimizer.update(grads, opt_state)
         return optax.apply_updates(params, updates), opt_state
 
-    return Contender(start, step)
+    return Contender(start, step, as_xla_comes())

@@ -1,6 +1,7 @@
 """What is timed: the worlds, and how much of them."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -79,6 +80,17 @@ SETTINGS = {
     "projected grid": Setting(projected(dense_grid(3)), population=128, lifetimes=2, length=50),
 }
 """The studies' worlds, each with an outer step of about half a second on two cores."""
+
+
+USUAL = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+"""XLA's own values of the flags that `machine.compile_quickly` sets for this package's programs."""
+
+
+def as_xla_comes() -> dict[str, Any]:
+    """Options of the compiler for the methods of others, which nobody has asked to compile quickly:
+    XLA's own, where this process has others."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {name: value for name, value in USUAL.items() if f"--{name}=" in flags}
 
 
 def at_papers_size(setting: Setting, memory: float) -> Setting:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import haiku as hk
 import jax
@@ -16,7 +18,7 @@ from benchmarks import paper_scale as gpu
 from benchmarks.assembled import Wrapped, assembled
 from benchmarks.printed import Printed, SymlaLayer, printed
 from benchmarks.settings import BALANCE, SETTINGS, Setting, ours
-from symla_lite import checkpoint, studies
+from symla_lite import checkpoint, machine, studies
 from symla_lite.environments import BANDITS, hearts
 from symla_lite.evolution import ES
 from symla_lite.learner import Input, Sizes
@@ -258,3 +260,22 @@ def test_a_part_is_ended_after_its_minutes(capsys):
     assert gpu.in_time(forever, minutes=0.01) == 0
     assert "Stopped after 0.01 min. The same command goes on." in capsys.readouterr().out
     assert gpu.in_time([sys.executable, "-c", "raise SystemExit(2)"], minutes=5) == 2
+
+
+def test_programs_are_compiled_as_in_a_run_and_those_of_others_as_xla_would():
+    """In a process of its own, which imports the benchmarks before anything else."""
+    code = (
+        "import benchmarks.settings as settings, os; "
+        "print(os.environ.get('XLA_FLAGS', '')); print(settings.as_xla_comes())"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=clean,
+        cwd=Path(__file__).parents[1],
+    )
+    flags, options = done.stdout.splitlines()
+    for name, value in machine.QUICKLY.items():
+        assert (f"{name}={value}" in flags) == (name.removeprefix("--") in options)

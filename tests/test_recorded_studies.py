@@ -592,7 +592,6 @@ NEVER_SEEN = [
     ("imitation", "hearts_2_swapped", 0.15),
     ("imitation", "grid", 0.1),
     ("imitation", "grid_signed", 0.1),
-    ("imitation", "cartpole_standardised", 0.2),
 ]
 """Scales, worlds, and what every seed earns there a step above a random policy."""
 

@@ -20,6 +20,7 @@ from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
 from symla_lite.environments.transforms import reward_zero
 from symla_lite.evolution import ES
+from symla_lite.imitation import Imitation
 from symla_lite.learner import Input, Learner, Sizes
 from symla_lite.lstm import for_gates, through_gates
 from symla_lite.meta_training import Outer, meta_train
@@ -435,10 +436,15 @@ def test_its_settings_and_its_memory_are_said():
     assert words.startswith("symla on linear-1-2: 4 lifetimes in at most")
 
 
-def test_the_memory_that_is_said_is_enough():
+@pytest.mark.parametrize(
+    ("where", "how", "hidden"),
+    [(hearts(2), SMALL.es, 16), (linear_bandit(4, 4), Imitation(), 16)]
+    + [(linear_bandit(1, 12), Imitation(), 4)],
+)
+def test_the_memory_that_is_said_is_enough(where, how, hidden):
     """XLA's own figure for the whole step, of a size at which states are most of it."""
-    where, outer = hearts(2), dataclasses.replace(SMALL, length=200, lifetimes=32)
-    learner = symla()
+    outer = dataclasses.replace(SMALL, es=how, length=200, lifetimes=32)
+    learner = symla(hidden=hidden)
     theta, unravel = ravel_pytree(learner.init_theta(jax.random.key(0), where.sizes))
     begin = meta_training.initial_progress(where, outer, theta)
     step = meta_training.outer_step(learner, where, outer, unravel, chunk=1)

@@ -367,13 +367,13 @@ def unstable_system(
     hold it.
 
     With k the rate and u the push of an action, the velocity v becomes v + k² (x + u), and then x
-    becomes x + v. The pushes are spread evenly from -1 to 1, in drawn order. As long as |x + v / k|
-    is below 1, the strongest push can still turn it round; soon after, x is at a wall at ±`WALL`
-    and stays there. The rate of a task is drawn from U(rate / 4, rate). An episode begins with x
-    from U(-0.2, 0.2) and at rest; the observation is a drawn projection of x and v / k.
+    becomes x + v. The pushes are spread evenly from -1 to 1, in drawn order. As long as x + v / k
+    lies between -1 and 1, the strongest push can still turn it round; soon after, x is at a wall at
+    ±`WALL` and stays there. The rate of a task is drawn from U(rate / 4, rate). An episode begins
+    with x from U(-0.2, 0.2) and at rest; the observation is a drawn projection of x and v / k.
 
-    A step pays 1 - |x'|, from 1 down to -1 at the walls. With `transforms.reward_sign` nobody earns
-    anything on average over tasks who does without the reward.
+    A step pays 1 less the distance of the new x from zero: from 1 down to -1 at the walls. With
+    `transforms.reward_sign` a policy that does without the reward earns 0 on average over tasks.
 
     Args:
         inputs: A.

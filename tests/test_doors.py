@@ -61,6 +61,7 @@ from symla_lite.claims import CLAIMS, Finding
 from symla_lite.environments import bandits, classification, independent_arms
 from symla_lite.evolution import ES
 from symla_lite.figures import Course, regret
+from symla_lite.imitation import Imitation
 from symla_lite.learner import Sizes, first_input
 from symla_lite.lifetime import live
 from symla_lite.meta_testing import Estimate, meta_test
@@ -138,6 +139,8 @@ SPECIAL = {
     ("grids.move", "side"): COUNT,
     ("policy_gradient.PolicyGradient", "discount"): Numbers(False, 0.5, (0, -0.1, 1.1)),
     ("policy_gradient.PolicyGradient", "sigma"): NOT_NEGATIVE,
+    ("policy_gradient.with_noise", "sigma"): NOT_NEGATIVE,
+    ("imitation.Imitation", "sigma"): NOT_NEGATIVE,
     ("policy_gradient.check_several", "lifetimes"): CHOICE,
     ("policy_gradient.gradient", "lifetimes"): CHOICE,
     ("policy_gradient.cut_back", "most"): POSITIVE,
@@ -204,7 +207,7 @@ def example(tmp_path_factory):
         Finding("here", "m", estimate, "≥ 0", "yes", "alike"), backprop_cell(0.1),
         textbook(backprop_cell(0.1)), first_input(jnp.zeros(3), sizes),
         MetaTrained(theta, {}, {}, 0.0), Agent(learner, theta), begin(learner, theta, KEY, sizes),
-        agent.record("one-rule"), Course(*np.ones((4, 3))), PolicyGradient(),
+        agent.record("one-rule"), Course(*np.ones((4, 3))), PolicyGradient(), Imitation(),
     ]  # fmt: skip
     by_type = {type(thing): thing for thing in things}
     weights = (np.ones((3, 2)),)
@@ -241,7 +244,8 @@ def example(tmp_path_factory):
     by_type |= {
         (module, "theta"): theta
         for module in (
-            "agent learner lifetime lstm meta_testing policy_gradient records study symmetry vsml"
+            "agent imitation learner lifetime lstm meta_testing policy_gradient records study "
+            "symmetry vsml"
         ).split()
     }
     by_type |= {("policy_gradient", "h"): theta}

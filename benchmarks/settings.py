@@ -87,8 +87,8 @@ USUAL = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": Tru
 
 
 def as_xla_comes() -> dict[str, Any]:
-    """Options of the compiler for the methods of others, which nobody has asked to compile quickly:
-    XLA's own, where this process has others."""
+    """Options of the compiler for the methods of others, which come with no wish to compile
+    quickly: XLA's own, where this process has others."""
     flags = os.environ.get("XLA_FLAGS", "")
     return {name: value for name, value in USUAL.items() if f"--{name}=" in flags}
 

@@ -83,7 +83,7 @@ def live_taught(
 
 
 def check_taught(environment: Environment) -> None:
-    """Raises `ValueError` where nobody knows which action is best."""
+    """Raises `ValueError` where it is not known which action is best."""
     if environment.teacher is None:
         raise ValueError(
             f"environment={environment.name} has no teacher: give one whose best action is known, "
@@ -100,8 +100,8 @@ def live_until(
     unroll: Count = 1,
 ) -> tuple[Lifetime, State]:
     """`live`, and the learner's state in the end."""
-    nobody = lambda task, sign: lambda state: ()  # noqa: E731
-    return _live(learner, environment, nobody, length, theta, key, unroll)[:2]
+    silent = lambda task, sign: lambda state: ()  # noqa: E731
+    return _live(learner, environment, silent, length, theta, key, unroll)[:2]
 
 
 def _live(

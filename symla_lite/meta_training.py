@@ -562,8 +562,7 @@ def meta_train(
 
     Raises:
         ValueError: see `Outer` and `ES`; several devices for a derivative; an environment without a
-            teacher, for imitation; `memory` too
-            small; a start that is not finite.
+            teacher, for imitation; `memory` too small; a start that is not finite.
         FileTrouble: the checkpoint cannot be written, is damaged, or belongs to another
             configuration or precision. It is left as it was. Only `steps` may differ, and grow.
         FloatingPointError: a step would leave theta without finite numbers, or no member of it has

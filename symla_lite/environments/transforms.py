@@ -97,8 +97,8 @@ def transformed(
         earn: `(change, r []) -> r`; None leaves the reward as it is.
         sizes: if they differ from those inside.
         sign: `(change) -> 1 or -1`, whether more of the reward inside is more of `earn`'s or less.
-            Where `earn` changes the reward and nothing is said, nobody knows what is best
-            (`Environment.teacher`).
+            Where `earn` changes the reward and this is None, it is unknown what is best, and there
+            is no `Environment.teacher`.
     """
     B = (environment.sizes if sizes is None else sizes).action
     known = earn is None or sign is not None

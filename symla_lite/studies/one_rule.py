@@ -170,21 +170,22 @@ def imitation() -> Scale:
     best, on `generated.WIDER`, too. First come two linear bandits, then all members at once, at
     last in smaller steps."""
 
-    def taught(name: str, on: Mixture, learning_rate: Positive, steps: Count, **more) -> Training:
-        loop = Outer(Imitation(), learning_rate, steps, more["length"], more["lifetimes"])
-        return Training(name, symla(), on, loop, more.get("start"))
+    def on_all(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
+        lifetimes = 4 * len(WITH_WIDER.parts)
+        loop = Outer(Imitation(), learning_rate, steps, length=300, lifetimes=lifetimes)
+        return Training(name, symla(), WITH_WIDER, loop, start)
 
     two = Mixture((Part(linear_bandit(1, 2)), Part(linear_bandit(4, 4))))
-    bandits = taught("symla-linear", two, 0.005, 800, length=150, lifetimes=64)
-    all_members = {"length": 300, "lifetimes": 4 * len(WITH_WIDER.parts)}
-    family = taught("symla-family", WITH_WIDER, 0.003, 2000, start=bandits.name, **all_members)
+    on_two = Outer(Imitation(), 0.005, steps=800, length=150, lifetimes=64)
+    bandits = Training("symla-linear", symla(), two, on_two)
+    family = on_all("symla-family", 0.003, 2000, bandits.name)
     tuned = on_members(8, 0.03, steps=300, members=WITH_WIDER)
     return dataclasses.replace(
         gradient(),
         trainings=(
             dataclasses.replace(bandits, tested=False),
             dataclasses.replace(family, tested=False),
-            taught("symla-one_rule", WITH_WIDER, 0.0005, 500, start=family.name, **all_members),
+            on_all("symla-one_rule", 0.0005, 500, family.name),
             *(Training(f"{rule.name}-family", rule, WITH_WIDER, tuned) for rule in TUNED),
         ),
     )

@@ -717,9 +717,11 @@ def paid_like_the_grid(runs: Results) -> list[Finding]:
 
 ONE_RULE = "symla-one_rule"
 """SymLA, meta-trained on generated worlds alone."""
+LONG = "symla-long"
+"""The same, then meta-trained in lifetimes that are as long as those of the tests."""
 
 
-def kind_learned(kind: str, runs: Results) -> list[Finding]:
+def kind_learned(kind: str, training: str, runs: Results) -> list[Finding]:
     """Every world of a kind: more than random, rising, and with all controls. A bandit shows
     nothing that could be held; on Acrobot, where a reward of zero means the goal, it is also held
     at what it usually is."""
@@ -731,25 +733,25 @@ def kind_learned(kind: str, runs: Results) -> list[Finding]:
             if control != "without_observation" or name not in SEEN_NOTHING
         ]
         lines += [
-            clear(name, OVER, over_random(runs, ONE_RULE, name)),
-            clear(name, RISE, rise(runs, ONE_RULE, name)),
-            *survives(runs, ONE_RULE, name, name, controls),
+            clear(name, OVER, over_random(runs, training, name)),
+            clear(name, RISE, rise(runs, training, name)),
+            *survives(runs, training, name, name, controls),
         ]
         if name == "acrobot":
-            kept = worth(runs, ONE_RULE, name, "reward_held")
+            kept = worth(runs, training, name, "reward_held")
             held = clear(name, f"{LAST}, minus that with its reward held at -1", kept)
             lines.append(held._replace(criterion="controls"))
     return lines
 
 
-def asked_of_each_kind(says: str, scale: str) -> tuple[Claim, ...]:
+def asked_of_each_kind(says: str, scale: str, training: str = ONE_RULE) -> tuple[Claim, ...]:
     """A claim for each kind of worlds, that a theta learns it. It does where every line holds."""
     return tuple(
         Claim(
             "one_rule",
             f"{says} {kind}",
             "not asked",
-            functools.partial(kind_learned, kind),
+            functools.partial(kind_learned, kind, training),
             ours=True,
             scale=scale,
         )
@@ -767,6 +769,10 @@ BY_IMITATION_CLAIMS = asked_of_each_kind(
     "A theta of generated worlds that imitation found learns:", "imitation"
 )
 """The same of the theta that imitation found."""
+LONG_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds that imitation found in long lifetimes learns:", "imitation", LONG
+)
+"""The same of the theta that went on from these in long lifetimes."""
 
 
 CLAIMS: tuple[Claim, ...] = (

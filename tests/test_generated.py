@@ -12,6 +12,7 @@ from symla_lite.environments import (
     ENVIRONMENTS,
     FAMILY,
     FURTHER,
+    SLOW,
     WIDER,
     cube,
     linear_bandit,
@@ -230,30 +231,37 @@ def test_what_is_drawn_of_an_unstable_system():
 # A cube.
 
 
-def test_an_agent_walks_along_the_edges_of_its_cube():
-    environment = cube(10, 3, episode=12)
-    task, place, o, actions, new = followed(environment, jax.random.key(5))
-    agent, good, bad = (list(there) for there in (place.agent, place.good, place.bad))
+@pytest.mark.parametrize(("side", "key"), [(2, 5), (3, 5), (4, 6)])
+def test_an_agent_walks_from_place_to_place_of_its_cube(side, key):
+    environment = cube(10, 3, side=side, episode=12)
+    task, place, o, actions, new = followed(environment, jax.random.key(key))
+    agent, good, bad = (list(map(int, there)) for there in (place.agent, place.good, place.bad))
+    deviation = np.std(np.arange(side))
     ends = 0
     for t, action in enumerate(actions):
         if ends:  # `followed` goes on after an end, as an environment may be asked to
             break
-        agent[action // 2] = 1 if action % 2 else -1
-        np.testing.assert_allclose(new.observation[t], task @ [*agent, *good, *bad], atol=1e-5)
+        along = agent[action // 2] + (1 if action % 2 else -1)
+        if 0 <= along < side:
+            agent[action // 2] = along
+        at = (np.array([*agent, *good, *bad]) - (side - 1) / 2) / deviation
+        np.testing.assert_allclose(new.observation[t], task @ at, atol=1e-5)
         assert new.reward[t] == (agent == good) - (agent == bad)
         ends = new.end[t]
         assert ends == (agent in (good, bad) or t >= 11)
     assert ends
 
 
-def test_the_corners_of_an_episode_differ_and_all_are_as_likely():
-    environment = cube(5, 2)
+@pytest.mark.parametrize("side", [2, 3])
+def test_the_places_of_an_episode_differ_and_all_are_as_likely(side):
+    environment = cube(5, 2, side=side)
     task = environment.draw_task(KEY)
-    places, seen = jax.vmap(environment.reset, (0, None))(jax.random.split(KEY, 6000), task)
-    numbers = [np.asarray(there) @ [1, 2] for there in (places.agent, places.good, places.bad)]
+    places, seen = jax.vmap(environment.reset, (0, None))(jax.random.split(KEY, 20000), task)
+    numbers = [np.asarray(there) @ [1, side] for there in (places.agent, places.good, places.bad)]
     _, counts = np.unique(np.stack(numbers), axis=1, return_counts=True)
-    assert len(counts) == 4 * 3 * 2 and stats.chisquare(counts).pvalue > 1e-3
-    assert np.all(np.abs(places.agent) == 1) and abs(seen.mean()) < 0.1
+    n = side**2
+    assert len(counts) == n * (n - 1) * (n - 2) and stats.chisquare(counts).pvalue > 1e-3
+    assert set(np.unique(places.agent)) == set(range(side)) and abs(seen.mean()) < 0.1
     many = jax.jit(jax.vmap(lambda key: environment.reset(key, environment.draw_task(key))[1]))
     assert np.asarray(many(jax.random.split(KEY, 4000))).var() == pytest.approx(1, abs=0.05)
 
@@ -393,11 +401,10 @@ def best(environment, tasks):
             """One step nearer to the good corner, not onto the bad one; or, where it costs to come
             nearer, one step away."""
             n = state.agent.size
-            sides = jnp.stack([-jnp.ones(n), jnp.ones(n)], axis=1).ravel()
-            moved = jnp.where(
-                jnp.arange(n) == jnp.arange(2 * n)[:, None] // 2, sides[:, None], state.agent
-            )
-            far = jnp.abs(moved - state.good).sum(axis=1) / 2
+            ways = jnp.stack([-jnp.eye(n), jnp.eye(n)], axis=1).reshape(2 * n, n)
+            side = 3 if "side-3" in environment.name else 2
+            moved = jnp.clip(state.agent + ways, 0, side - 1)
+            far = jnp.abs(moved - state.good).sum(axis=1)
             off = 0 if "dense" in environment.name else 9 * jnp.all(moved == state.bad, axis=1)
             return jnp.argmin(sign * far + off)
 
@@ -405,7 +412,7 @@ def best(environment, tasks):
     return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-MEMBERS = FAMILY | FURTHER | WIDER
+MEMBERS = FAMILY | FURTHER | WIDER | SLOW
 
 POLICIES = ("best", "random", "the first action", "by sight", "taught")
 """Those in the middle do without the reward. The last does what the environment's teacher says."""
@@ -460,6 +467,9 @@ EARNS = {
     "unstable-5-3-signed-zero": (0.77, 1.0),
     "mdp-1-24-1-noisy": (1.98, 1.0),
     "linear-12-5": (0.80, 1.0),
+    "mdp-1-2-1-noisy": (0.51, 0.975),
+    "cube-12-6-side-3": (0.32, 1.0),
+    "unstable-5-2-signed-zero": (0.81, 0.995),
 }
 """What planning earns a step in each member beyond a random policy, and the share of tasks in which
 that is more than 0.02; over 200 tasks."""
@@ -491,7 +501,8 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
 
 def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
     sizes = {environment.sizes for environment in MEMBERS.values()}
-    assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6 and len(MEMBERS) == 26
+    assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6
+    assert len(SLOW) == 3 and len(MEMBERS) == 29
     assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 24 for A, B in sizes)
     for name, environment in MEMBERS.items():
         assert environment.name == name and ENVIRONMENTS[name] is environment

@@ -150,19 +150,24 @@ def test_a_reward_that_is_changed_nobody_knows_how_has_no_teacher():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_on_a_cube_the_best_actions_begin_the_shortest_ways(sign):
-    """Found by search from where to go, around the corner that costs something."""
-    environment = cube(9, 3)
+@pytest.mark.parametrize(("side", "dimension"), [(2, 3), (3, 2), (4, 2)])
+def test_on_a_cube_the_best_actions_begin_the_shortest_ways(side, dimension, sign):
+    """Found by search from where to go, around the place that costs something."""
+    environment = cube(9, dimension, side=side)
     task = environment.draw_task(KEY)
-    corners = [tuple(c) for c in 2.0 * (np.arange(8)[:, None] // [1, 2, 4] % 2) - 1]
+    teach = jax.jit(lambda place: best(environment.teacher(task, sign)(place)))
 
-    def moves(corner):
+    def moves(place):
         return [
-            tuple(x if i != a // 2 else 2.0 * (a % 2) - 1 for i, x in enumerate(corner))
-            for a in range(6)
+            tuple(
+                min(max(x + (i == a // 2) * (2 * (a % 2) - 1), 0), side - 1)
+                for i, x in enumerate(place)
+            )
+            for a in range(2 * dimension)
         ]
 
-    for agent, good, bad in itertools.permutations(corners, 3):
+    places = list(itertools.product(range(side), repeat=dimension))
+    for agent, good, bad in itertools.permutations(places, 3):
         there, off = (good, bad) if sign > 0 else (bad, good)
         far, border = {there: 0}, [there]
         while border:
@@ -171,7 +176,7 @@ def test_on_a_cube_the_best_actions_begin_the_shortest_ways(sign):
             border = sorted(new)
         ways = [far.get(m, 99) for m in moves(agent)]
         place = Corners(*map(jnp.array, (agent, good, bad)), time=jnp.int32(0))
-        found = best(environment.teacher(task, sign)(place))
+        found = teach(place)
         np.testing.assert_array_equal(found, np.array(ways) == min(ways))
 
 

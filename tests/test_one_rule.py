@@ -9,16 +9,19 @@ from symla_lite.claims import (
     BY_POLICY_CLAIMS,
     CONTROLS,
     KEPT,
+    LONG,
+    LONG_CLAIMS,
     ONE_RULE,
     ONE_RULE_CLAIMS,
     verdict,
 )
-from symla_lite.environments import FAMILY, FURTHER, WIDER
+from symla_lite.environments import FAMILY, FURTHER, SLOW, WIDER
 from symla_lite.studies.one_rule import (
     ALL_MEMBERS,
     KINDS,
     SEEN_NOTHING,
     WITH_FURTHER,
+    WITH_SLOW,
     WITH_WIDER,
     WORLDS,
 )
@@ -150,8 +153,24 @@ def test_its_curriculum_meets_generated_worlds_alone(scale):
 def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
     for scale in MIXTURES:
         trainings = STUDY.scale(scale).trainings
-        tested = [training for training in trainings if training.tested]
+        tested = [training for training in trainings if training.tested and training.name != LONG]
         assert len({training.environment.name for training in tested}) == 1 < len(tested)
+
+
+def test_long_lifetimes_come_last_and_meet_three_members_that_no_other_training_has():
+    scale = STUDY.scale("imitation")
+    first = scale.training(scale.training(LONG).start)
+    assert (first.start, first.tested) == (ONE_RULE, False)
+    for training in (first, scale.training(LONG)):
+        assert training.environment is WITH_SLOW
+        assert training.outer.length == scale.test_length == 1000
+    new = {part.environment.name for part in WITH_SLOW.parts} - {
+        part.environment.name for part in WITH_WIDER.parts
+    }
+    assert new == set(SLOW) and not new & {world.name for world in WORLDS.values()}
+    assert {test.name for test in STUDY.tests(scale.training(LONG))} == {
+        test.name for test in STUDY.tests(scale.training(ONE_RULE))
+    }
 
 
 def test_every_world_has_all_controls_that_mean_something_there():

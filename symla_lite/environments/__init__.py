@@ -6,6 +6,7 @@ from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.generated import (
     FAMILY,
     FURTHER,
+    SLOW,
     WIDER,
     cube,
     linear_system,
@@ -37,6 +38,7 @@ __all__ = [
     "ENVIRONMENTS",
     "FAMILY",
     "FURTHER",
+    "SLOW",
     "WIDER",
     "Environment",
     "Mixture",
@@ -101,6 +103,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **FAMILY,
     **FURTHER,
     **WIDER,
+    **SLOW,
 }
 """All that have a name on the command line or in a record."""
 

@@ -436,7 +436,7 @@ def unstable_system(
 
 
 class Corners(NamedTuple):
-    """An episode of `cube`. Corners are rows of -1 and 1, [dimension]."""
+    """An episode of `cube`. Places are rows of whole numbers below `side`, [dimension]."""
 
     agent: jax.Array
     good: jax.Array
@@ -449,76 +449,95 @@ def cube(
     inputs: Count,
     dimension: Annotated[int, Range(least=2, most=12)] = 3,
     *,
+    side: Annotated[int, Range(least=2, most=12)] = 2,
     dense: bool = False,
     episode: Count | None = None,
 ) -> Environment:
-    """A good and a bad corner of a cube, and an agent that walks from corner to corner.
+    """A good and a bad place in a cube, and an agent that walks from place to place.
 
-    An action puts one of the agent's coordinates on one of its two sides; it may be there already.
-    Arriving at the good corner pays 1, at the bad one -1, and either ends the episode. With `dense`
-    the bad corner is nothing; a step pays 1 if it comes nearer to the good one, and -1 if it goes
-    away. Three different corners are drawn at the beginning of each episode. The observation is a
-    projection, drawn with the task, of the coordinates of all three, so that nothing but the reward
-    tells good from bad; each input has mean 0 and variance 1. A policy that does without the reward
-    earns 0 on average over tasks, if `dense` only with `transforms.reward_sign`.
+    The places are the points of a lattice with `side` of them along each axis; where these are two,
+    they are the corners. An action moves the agent one place up or down along one axis; at the end
+    of an axis it stays. Arriving at the good place pays 1, at the bad one -1, and either ends the
+    episode. With `dense` the bad place is nothing; a step pays 1 if it comes nearer to the good
+    one, and -1 if it goes away. Three different places are drawn at the beginning of each episode.
+    The observation is a projection, drawn with the task, of the coordinates of all three, so that
+    nothing but the reward tells good from bad; each input has mean 0 and variance 1. A policy that
+    does without the reward earns 0 on average over tasks, if `dense` only with
+    `transforms.reward_sign`.
 
     Args:
         inputs: A.
         dimension: of the cube; B is twice that.
+        side: places along an axis.
         dense: whether every step is paid.
         episode: steps after which an episode ends with nothing reached, or None.
+
+    Raises:
+        ValueError: more places than a random number can tell apart, 2^23.
     """
-    corners = 2**dimension
+    places = side**dimension
+    if places > 2**23:
+        raise ValueError(
+            f"side={side} and dimension={dimension} make {places} places: give at most {2**23}."
+        )
     actions = 2 * dimension
 
-    def corner(number):
-        return 2.0 * (number // 2 ** jnp.arange(dimension) % 2) - 1
+    def place_of(number):
+        return number // side ** jnp.arange(dimension) % side
 
-    def look(task, place):
-        return task @ jnp.concatenate([place.agent, place.good, place.bad])
+    def look(task, now):
+        """Coordinates of mean 0 and variance 1."""
+        at = jnp.concatenate([now.agent, now.good, now.bad])
+        return task @ ((2.0 * at - (side - 1)) / math.sqrt((side**2 - 1) / 3))
 
     def draw_task(key):
         weights = jax.random.normal(key, (inputs, 3 * dimension))
         return weights / jnp.linalg.norm(weights, axis=1, keepdims=True)
 
     def reset(key, task):
-        place = Corners(*map(corner, distinct(key, corners, 3)), time=jnp.int32(0))
-        return place, look(task, place)
+        now = Corners(*map(place_of, distinct(key, places, 3)), time=jnp.int32(0))
+        return now, look(task, now)
 
     def moved(agent, action):
-        return jnp.where(jnp.arange(dimension) == action // 2, 2.0 * (action % 2) - 1, agent)
+        along = jnp.arange(dimension) == action // 2
+        return jnp.where(along, jnp.clip(agent + 2 * (action % 2) - 1, 0, side - 1), agent)
 
     def far(agent, there):
-        return jnp.sum(agent != there).astype(float)
+        return jnp.abs(agent - there).sum().astype(float)
 
-    def step(key, task, place, action):
+    def step(key, task, now, action):
         del key
-        agent = moved(place.agent, action)
-        new = place._replace(agent=agent, time=place.time + 1)
-        good, bad = (jnp.all(agent == there) for there in (place.good, place.bad))
+        agent = moved(now.agent, action)
+        new = now._replace(agent=agent, time=now.time + 1)
+        good, bad = (jnp.all(agent == there) for there in (now.good, now.bad))
         reward = good.astype(float) - bad.astype(float)
         return Transition(
             state=new,
             observation=look(task, new),
-            reward=far(place.agent, place.good) - far(agent, place.good) if dense else reward,
+            reward=far(now.agent, now.good) - far(agent, now.good) if dense else reward,
             end=over(good if dense else good | bad, new.time, episode),
         )
 
     def teacher(task, sign):
-        def worth(place):
-            """One step nearer, and not by the corner that costs something."""
-            agents = jax.vmap(moved, (None, 0))(place.agent, jnp.arange(actions))
+        def worth(now):
+            """What is left of the shortest way, around the place that costs something: that one
+            is in every way where it lies on a straight line between."""
+            agents = jax.vmap(moved, (None, 0))(now.agent, jnp.arange(actions))
             to = functools.partial(jax.vmap(far, (0, None)), agents)
             if dense:
-                return -sign * to(place.good)
-            good, bad = (jnp.where(sign > 0, *two) for two in (place[1:3], place[2:0:-1]))
-            return -to(good) - 9 * (to(bad) == 0)
+                return -sign * to(now.good)
+            good, bad = (jnp.where(sign > 0, *two) for two in (now[1:3], now[2:0:-1]))
+            straight = jnp.sum(agents != good, axis=1) == 1
+            between = straight & (to(bad) + far(bad, good) == to(good))
+            return -to(good) - 2 * between - 9 * (to(bad) == 0)
 
         return worth
 
     return Environment(
-        name=f"cube-{inputs}-{actions}" + "-dense" * dense,
-        options=dict(dimension=dimension, dense=dense, episode=episode),
+        name=f"cube-{inputs}-{actions}" + f"-side-{side}" * (side > 2) + "-dense" * dense,
+        # Records are older than `side`, and of corners.
+        options=dict(dimension=dimension, dense=dense, episode=episode)
+        | ({"side": side} if side > 2 else {}),
         sizes=Sizes(observation=inputs, action=actions),
         draw_task=draw_task,
         reset=reset,
@@ -579,6 +598,15 @@ def wider() -> list[Environment]:
     ]
 
 
+def slow() -> list[Environment]:
+    """The members of `SLOW`."""
+    return [
+        reward_noise(random_mdp(1, 2, 1), 2.0),
+        cube(12, 3, side=3, episode=30),
+        reward_zero(reward_sign(unstable_system(5, 2, episode=100))),
+    ]
+
+
 FAMILY: dict[str, Environment] = {environment.name: environment for environment in family()}
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
@@ -589,3 +617,8 @@ WIDER: dict[str, Environment] = {environment.name: environment for environment i
 """Six more, which the scale `imitation` alone has: places to go to that can be seen, what runs
 away, many arms, and many inputs. They were made when it was known on which worlds a theta of the
 others failed, and with an eye on these."""
+SLOW: dict[str, Environment] = {environment.name: environment for environment in slow()}
+"""Three more, in which it takes long to find out what pays: two arms behind much noise, a longer
+way to where a reward is, and what runs away while rewards have a hidden zero. Only the last steps
+of the scale `imitation` have them, whose lifetimes are long. They, too, were made with an eye on
+where theta still failed."""

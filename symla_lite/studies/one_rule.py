@@ -16,7 +16,7 @@ from symla_lite.controls import reward_held_at
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, mountain_car
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.generated import FAMILY, FURTHER, WIDER
+from symla_lite.environments.generated import FAMILY, FURTHER, SLOW, WIDER
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
@@ -44,6 +44,8 @@ WITH_FURTHER = Mixture(tuple(Part(member) for member in (FAMILY | FURTHER).value
 """The same with `generated.FURTHER`."""
 WITH_WIDER = Mixture((*WITH_FURTHER.parts, *map(Part, WIDER.values())))
 """The same with `generated.WIDER`, too."""
+WITH_SLOW = Mixture((*WITH_WIDER.parts, *map(Part, SLOW.values())))
+"""The same with `generated.SLOW`, too."""
 
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
@@ -166,26 +168,34 @@ def gradient() -> Scale:
 
 
 def imitation() -> Scale:
-    """Half an hour of one CPU core for each seed: a teacher who knows the task says which action is
+    """An hour of one CPU core for each seed: a teacher who knows the task says which action is
     best, on `generated.WIDER`, too. First come two linear bandits, then all members at once, at
-    last in smaller steps."""
+    last in smaller steps. That theta is tested. Then lifetimes become as long as those of the
+    tests, and `generated.SLOW` comes in."""
 
-    def on_all(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
-        lifetimes = 4 * len(WITH_WIDER.parts)
-        loop = Outer(Imitation(), learning_rate, steps, length=300, lifetimes=lifetimes)
-        return Training(name, symla(), WITH_WIDER, loop, start)
+    def on_all(
+        name: str, learning_rate: Positive, steps: Count, start: str, longer: bool = False
+    ) -> Training:
+        members, length, each = (WITH_SLOW, STEPS, 2) if longer else (WITH_WIDER, 300, 4)
+        lifetimes = each * len(members.parts)
+        loop = Outer(Imitation(), learning_rate, steps, length, lifetimes)
+        return Training(name, symla(), members, loop, start)
 
     two = Mixture((Part(linear_bandit(1, 2)), Part(linear_bandit(4, 4))))
     on_two = Outer(Imitation(), 0.005, steps=800, length=150, lifetimes=64)
     bandits = Training("symla-linear", symla(), two, on_two)
     family = on_all("symla-family", 0.003, 2000, bandits.name)
+    one_rule = on_all("symla-one_rule", 0.0005, 500, family.name)
+    longer = on_all("symla-longer", 0.001, 550, one_rule.name, longer=True)
     tuned = on_members(8, 0.03, steps=300, members=WITH_WIDER)
     return dataclasses.replace(
         gradient(),
         trainings=(
             dataclasses.replace(bandits, tested=False),
             dataclasses.replace(family, tested=False),
-            on_all("symla-one_rule", 0.0005, 500, family.name),
+            one_rule,
+            dataclasses.replace(longer, tested=False),
+            on_all("symla-long", 0.0003, 150, longer.name, longer=True),
             *(Training(f"{rule.name}-family", rule, WITH_WIDER, tuned) for rule in TUNED),
         ),
     )

@@ -770,7 +770,7 @@ BY_IMITATION_CLAIMS = asked_of_each_kind(
 )
 """The same of the theta that imitation found."""
 LONG_CLAIMS = asked_of_each_kind(
-    "A theta of generated worlds that imitation found in long lifetimes learns:", "imitation", LONG
+    "A theta of generated worlds that imitation found in long lifetimes learns:", "long", LONG
 )
 """The same of the theta that went on from these in long lifetimes."""
 

@@ -10,7 +10,6 @@ from symla_lite.claims import (
     CONTROLS,
     KEPT,
     LONG,
-    LONG_CLAIMS,
     ONE_RULE,
     ONE_RULE_CLAIMS,
     verdict,
@@ -158,7 +157,7 @@ def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
 
 
 def test_long_lifetimes_come_last_and_meet_three_members_that_no_other_training_has():
-    scale = STUDY.scale("imitation")
+    scale = STUDY.scale("long")
     first = scale.training(scale.training(LONG).start)
     assert (first.start, first.tested) == (ONE_RULE, False)
     for training in (first, scale.training(LONG)):

@@ -6,16 +6,20 @@ thetas of Studies 4 and 5 are tested in lifetimes that are ten times as long as 
 linear actor-critic and REINFORCE are tested beside them. Their constants are tuned by the
 outer loop on the grids of Studies 4 and 5, each with as many environment steps as SymLA has from a
 drawn theta in Study 5, and not on the CartPoles in which they are tested.
+
+The scale `one_rule` has a theta that never met these environments (Chapter 14), beside an
+actor-critic that is tuned on the same generated worlds.
 """
 
 import dataclasses
 
-from symla_lite.baselines import actor_critic, random_policy, reinforce, win_stay
+from symla_lite.baselines import random_policy, win_stay
 from symla_lite.controls import without_observation, without_reward
 from symla_lite.environments.environment import Environment
+from symla_lite.environments.mixture import Mixture
 from symla_lite.learner import Learner
 from symla_lite.meta_training import Outer
-from symla_lite.studies import environments, systems, tasks
+from symla_lite.studies import environments, one_rule, systems, tasks
 from symla_lite.studies.study import Scale, Study, Test, Training, references_on, tested_on
 
 STEPS = 5000
@@ -28,12 +32,10 @@ ON_POLES: dict[str, Environment] = {
 """What learners of Study 5 are tested on."""
 ON_HEARTS: dict[str, Environment] = tasks.ORIGINAL | tasks.SWAPPED
 """What learners of Study 4 are tested on."""
-TUNED = (actor_critic(), reinforce(horizon=20, tuned=True))
-"""Hand-made rules. Their constants are theta."""
 
 
 def tuned(
-    name: str, environment: Environment, loop: Outer, rules: tuple[Learner, ...] = TUNED
+    name: str, environment: Environment, loop: Outer, rules: tuple[Learner, ...] = systems.TUNED
 ) -> tuple[Training, ...]:
     """Hand-made rules, their constants tuned on a world."""
     return systems.on(name, environment, loop, rules)
@@ -63,7 +65,7 @@ def quick() -> Scale:
     """Under a minute: the actor-critic, tuned on the grid."""
     small = tasks.outer(32, learning_rate=0.03, steps=20, length=100, lifetimes=1)
     return Scale(
-        trainings=tuned("grid", environments.GRID, small, TUNED[:1]),
+        trainings=tuned("grid", environments.GRID, small, systems.TUNED[:1]),
         seeds=(0,),
         test_lifetimes=10,
         test_length=STEPS,
@@ -82,11 +84,30 @@ def paper() -> Scale:
     )
 
 
+def of_one_rule() -> Scale:
+    """The theta of Chapter 14 that was meta-trained in the longest lifetimes, and the actor-critic
+    beside it: half an hour of a CPU core, where Study `one_rule` is recorded."""
+    recorded = one_rule.long()
+    tested = ("symla-long", "actor-critic-family")
+    return Scale(
+        trainings=tuple(
+            dataclasses.replace(training, tested=training.name in tested)
+            for training in recorded.trainings
+        ),
+        seeds=recorded.seeds,
+        test_lifetimes=100,
+        test_length=STEPS,
+    )
+
+
 def tests(training: Training) -> tuple[Test, ...]:
-    """The worlds of its study, with reward and without (`KEY_without_reward`); SymLA also without
-    observation (`KEY_without_observation`)."""
+    """The worlds of its study, or all if it was meta-trained on generated worlds, with reward and
+    without (`KEY_without_reward`); SymLA also without observation (`KEY_without_observation`)."""
     learner = training.learner
-    worlds = ON_HEARTS if "hearts" in training.name else ON_POLES
+    if isinstance(training.environment, Mixture):
+        worlds = ON_POLES | ON_HEARTS
+    else:
+        worlds = ON_HEARTS if "hearts" in training.name else ON_POLES
     changed = {"": learner, "_without_reward": without_reward(learner)}
     if learner.name == "symla":
         changed["_without_observation"] = without_observation(learner)
@@ -105,5 +126,10 @@ LONG_LIFETIME_STUDY = Study(
     references=references_on(
         {"random": random_policy(), "win_stay": win_stay()}, ON_POLES | ON_HEARTS
     ),
-    scales={"quick": quick(), "standard": standard(), "paper": paper()},
+    scales={
+        "quick": quick(),
+        "standard": standard(),
+        "paper": paper(),
+        "one_rule": of_one_rule(),
+    },
 )

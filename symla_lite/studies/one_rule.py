@@ -26,7 +26,6 @@ from symla_lite.learner import Sizes
 from symla_lite.meta_training import Outer
 from symla_lite.policy_gradient import PolicyGradient
 from symla_lite.studies import environments, tasks
-from symla_lite.studies.long_lifetimes import TUNED
 from symla_lite.studies.observation_spaces import PAPER
 from symla_lite.studies.study import (
     Scale,
@@ -36,6 +35,7 @@ from symla_lite.studies.study import (
     references_on,
     tested_with_controls,
 )
+from symla_lite.studies.systems import TUNED
 from symla_lite.symla import symla
 
 ALL_MEMBERS = Mixture(tuple(Part(member) for member in FAMILY.values()))
@@ -167,37 +167,58 @@ def gradient() -> Scale:
     )
 
 
+def by_imitation(
+    name: str,
+    learning_rate: Positive,
+    steps: Count,
+    start: str,
+    members: Mixture = WITH_WIDER,
+    length: Count = 300,
+    each: Count = 4,
+) -> Training:
+    """SymLA on members with teachers, so many lifetimes of each in an outer step."""
+    loop = Outer(Imitation(), learning_rate, steps, length, lifetimes=each * len(members.parts))
+    return Training(name, symla(), members, loop, start)
+
+
 def imitation() -> Scale:
-    """An hour of one CPU core for each seed: a teacher who knows the task says which action is
+    """Half an hour of one CPU core for each seed: a teacher who knows the task says which action is
     best, on `generated.WIDER`, too. First come two linear bandits, then all members at once, at
-    last in smaller steps. That theta is tested. Then lifetimes become as long as those of the
-    tests, and `generated.SLOW` comes in."""
-
-    def on_all(
-        name: str, learning_rate: Positive, steps: Count, start: str, longer: bool = False
-    ) -> Training:
-        members, length, each = (WITH_SLOW, STEPS, 2) if longer else (WITH_WIDER, 300, 4)
-        lifetimes = each * len(members.parts)
-        loop = Outer(Imitation(), learning_rate, steps, length, lifetimes)
-        return Training(name, symla(), members, loop, start)
-
+    last in smaller steps."""
     two = Mixture((Part(linear_bandit(1, 2)), Part(linear_bandit(4, 4))))
     on_two = Outer(Imitation(), 0.005, steps=800, length=150, lifetimes=64)
     bandits = Training("symla-linear", symla(), two, on_two)
-    family = on_all("symla-family", 0.003, 2000, bandits.name)
-    one_rule = on_all("symla-one_rule", 0.0005, 500, family.name)
-    longer = on_all("symla-longer", 0.001, 550, one_rule.name, longer=True)
+    family = by_imitation("symla-family", 0.003, 2000, bandits.name)
     tuned = on_members(8, 0.03, steps=300, members=WITH_WIDER)
     return dataclasses.replace(
         gradient(),
         trainings=(
             dataclasses.replace(bandits, tested=False),
             dataclasses.replace(family, tested=False),
-            one_rule,
-            dataclasses.replace(longer, tested=False),
-            on_all("symla-long", 0.0003, 150, longer.name, longer=True),
+            by_imitation("symla-one_rule", 0.0005, 500, family.name),
             *(Training(f"{rule.name}-family", rule, WITH_WIDER, tuned) for rule in TUNED),
         ),
+    )
+
+
+def long() -> Scale:
+    """Half an hour of one CPU core more for each seed of `imitation`: lifetimes become as long as
+    those of the tests, and `generated.SLOW` comes in. There are more lifetimes in a test: with 100,
+    their noise alone is as large as what is left to learn on two arms after the first fifth."""
+    before = imitation()
+    [by_hand] = (x for x in before.trainings if x.learner.name == "actor-critic")
+    short = [dataclasses.replace(training, tested=False) for training in before.trainings[:3]]
+    in_long = {"members": WITH_SLOW, "length": STEPS, "each": 2}
+    longer = by_imitation("symla-longer", 0.001, 450, short[-1].name, **in_long)
+    return dataclasses.replace(
+        before,
+        trainings=(
+            *short,
+            dataclasses.replace(longer, tested=False),
+            by_imitation("symla-long", 0.0003, 150, longer.name, **in_long),
+            by_hand,
+        ),
+        test_lifetimes=300,
     )
 
 
@@ -247,5 +268,6 @@ ONE_RULE_STUDY = Study(
         "paper": paper(),
         "gradient": gradient(),
         "imitation": imitation(),
+        "long": long(),
     },
 )

@@ -113,6 +113,10 @@ def outer(
     return Outer(es, learning_rate=learning_rate, steps=steps, length=length, lifetimes=lifetimes)
 
 
+TUNED = (actor_critic(), reinforce(horizon=20, tuned=True))
+"""Hand-made rules. Their constants are theta."""
+
+
 def on(
     name: str, environment: Environment, world: Outer, learners: tuple[Learner, ...]
 ) -> tuple[Training, ...]:

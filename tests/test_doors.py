@@ -135,6 +135,7 @@ SPECIAL = {
     ("actor_critic.actor_critic", "discount"): SHARE,
     ("generated.random_mdp", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
     ("generated.cube", "dimension"): Numbers(True, 2, (1, 0, -1, 13)),
+    ("generated.cube", "side"): Numbers(True, 2, (1, 0, -1, 13)),
     ("generated.linear_system", "noise"): Numbers(False, 0.5, (-0.1, 1.1)),
     ("grids.move", "side"): COUNT,
     ("policy_gradient.PolicyGradient", "discount"): Numbers(False, 0.5, (0, -0.1, 1.1)),

@@ -12,17 +12,19 @@ from symla_lite.environments import (
     ENVIRONMENTS,
     FAMILY,
     FURTHER,
-    SLOW,
+    HARDER,
     WIDER,
     cube,
     linear_bandit,
     linear_system,
     random_mdp,
+    reward_noise,
+    reward_pauses,
     reward_rare,
     unstable_system,
 )
 from symla_lite.environments.generated import WALL, System, Table, Unstable
-from symla_lite.environments.transforms import Delayed, Transformed
+from symla_lite.environments.transforms import Delayed, Pausing, Transformed
 
 KEY = jax.random.key(0)
 STEPS = 200
@@ -252,6 +254,12 @@ def test_an_agent_walks_from_place_to_place_of_its_cube(side, key):
     assert ends
 
 
+def test_a_cube_of_more_places_than_random_numbers_tell_apart_is_refused():
+    assert cube(4, 6, side=12).sizes == (4, 12)
+    with pytest.raises(ValueError, match="side=12 and dimension=7 make 35831808 places: give"):
+        cube(4, 7, side=12)
+
+
 @pytest.mark.parametrize("side", [2, 3])
 def test_the_places_of_an_episode_differ_and_all_are_as_likely(side):
     environment = cube(5, 2, side=side)
@@ -264,6 +272,38 @@ def test_the_places_of_an_episode_differ_and_all_are_as_likely(side):
     assert set(np.unique(places.agent)) == set(range(side)) and abs(seen.mean()) < 0.1
     many = jax.jit(jax.vmap(lambda key: environment.reset(key, environment.draw_task(key))[1]))
     assert np.asarray(many(jax.random.split(KEY, 4000))).var() == pytest.approx(1, abs=0.05)
+
+
+def test_rewards_that_pause_are_paid_for_some_steps_and_then_not():
+    environment = reward_pauses(reward_noise(random_mdp(1, 3, 1), 0.5), 20)
+    *_, new = followed(environment, jax.random.key(8), 8000)
+    paying = new.reward != 0
+    assert paying[0] and abs(paying.mean() - 0.5) < 0.1
+    changes = np.flatnonzero(np.diff(paying))
+    assert abs(len(changes) - 400) < 4 * 20  # a binomial number, n = 8000 and p = 1 / 20
+    # How long it stays as it is: geometric, whose standard deviation is nearly its mean.
+    runs = np.diff(changes)
+    assert abs(runs.std() / runs.mean() - (19 / 20) ** 0.5) < 0.2
+
+
+def test_while_rewards_pause_the_world_goes_on_and_the_best_action_is_the_same():
+    within = random_mdp(4, 3, noise=0.1)
+    environment = reward_pauses(within, 5)
+    task = environment.draw_task(KEY)
+    state, o = environment.reset(KEY, task)
+    place, seen = within.reset(KEY, task)
+    np.testing.assert_array_equal(o, seen)
+    paid = 0
+    for t, key in enumerate(jax.random.split(KEY, 60)):
+        said = environment.teacher(task, -1.0)(state)
+        np.testing.assert_array_equal(said, within.teacher(task, -1.0)(place))
+        new = environment.step(key, task, state, t % 3)
+        own = within.step(jax.random.split(key)[0], task, place, t % 3)
+        np.testing.assert_array_equal(new.observation, own.observation)
+        assert new.reward == (own.reward if state.paying else 0)
+        paid += state.paying
+        state, place = new.state, own.state
+    assert 5 < paid < 55
 
 
 def test_a_rare_reward_is_paid_as_often_as_was_said_and_else_is_zero():
@@ -313,8 +353,8 @@ def bare(task):
 
 
 def inside(state):
-    """A state without the rewards that are owed."""
-    return inside(state.state) if isinstance(state, Delayed) else state
+    """A state without the rewards that are owed, or whether any are paid."""
+    return inside(state.state) if isinstance(state, Delayed | Pausing) else state
 
 
 WORTH = 0.95
@@ -412,7 +452,7 @@ def best(environment, tasks):
     return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-MEMBERS = FAMILY | FURTHER | WIDER | SLOW
+MEMBERS = FAMILY | FURTHER | WIDER | HARDER
 
 POLICIES = ("best", "random", "the first action", "by sight", "taught")
 """Those in the middle do without the reward. The last does what the environment's teacher says."""
@@ -469,7 +509,12 @@ EARNS = {
     "linear-12-5": (0.80, 1.0),
     "mdp-1-2-1-noisy": (0.51, 0.975),
     "cube-12-6-side-3": (0.32, 1.0),
-    "unstable-5-2-signed-zero": (0.81, 0.995),
+    "linear-3-3-scaled-zero": (0.74, 1.0),
+    "system-3-3-target-signed-zero": (1.20, 1.0),
+    "unstable-4-2-signed-zero": (0.75, 0.995),
+    "unstable-5-2-signed-scaled-zero": (1.20, 1.0),
+    "linear-3-4-pausing": (0.47, 1.0),
+    "mdp-1-6-1-noisy-pausing": (0.89, 1.0),
 }
 """What planning earns a step in each member beyond a random policy, and the share of tasks in which
 that is more than 0.02; over 200 tasks."""
@@ -502,7 +547,7 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
 def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
     sizes = {environment.sizes for environment in MEMBERS.values()}
     assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6
-    assert len(SLOW) == 3 and len(MEMBERS) == 29
+    assert len(HARDER) == 8 and len(MEMBERS) == 34
     assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 24 for A, B in sizes)
     for name, environment in MEMBERS.items():
         assert environment.name == name and ENVIRONMENTS[name] is environment

@@ -15,13 +15,13 @@ from symla_lite.claims import (
     ONE_RULE_CLAIMS,
     verdict,
 )
-from symla_lite.environments import FAMILY, FURTHER, SLOW, WIDER
+from symla_lite.environments import FAMILY, FURTHER, HARDER, WIDER
 from symla_lite.studies.one_rule import (
     ALL_MEMBERS,
     KINDS,
     SEEN_NOTHING,
     WITH_FURTHER,
-    WITH_SLOW,
+    WITH_HARDER,
     WITH_WIDER,
     WORLDS,
 )
@@ -162,17 +162,17 @@ def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
         assert len({training.environment.name for training in tested}) == 1 < len(tested)
 
 
-def test_long_lifetimes_come_last_and_meet_three_members_that_no_other_training_has():
+def test_long_lifetimes_come_last_and_meet_members_that_no_other_training_has():
     scale = STUDY.scale("long")
     first = scale.training(scale.training(LONG).start)
     assert (first.start, first.tested) == (ONE_RULE, False)
     for training in (first, scale.training(LONG)):
-        assert training.environment is WITH_SLOW
+        assert training.environment is WITH_HARDER
         assert training.outer.length == scale.test_length == 1000
-    new = {part.environment.name for part in WITH_SLOW.parts} - {
+    new = {part.environment.name for part in WITH_HARDER.parts} - {
         part.environment.name for part in WITH_WIDER.parts
     }
-    assert new == set(SLOW) and not new & {world.name for world in WORLDS.values()}
+    assert new == set(HARDER) and not new & {world.name for world in WORLDS.values()}
     assert {test.name for test in STUDY.tests(scale.training(LONG))} == {
         test.name for test in STUDY.tests(scale.training(ONE_RULE))
     }

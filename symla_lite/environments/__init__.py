@@ -6,7 +6,7 @@ from symla_lite.environments.environment import Environment, Transition
 from symla_lite.environments.generated import (
     FAMILY,
     FURTHER,
-    SLOW,
+    HARDER,
     WIDER,
     cube,
     linear_system,
@@ -23,6 +23,7 @@ from symla_lite.environments.transforms import (
     projected,
     reset_at_once,
     reward_noise,
+    reward_pauses,
     reward_rare,
     reward_scale,
     reward_sign,
@@ -38,7 +39,7 @@ __all__ = [
     "ENVIRONMENTS",
     "FAMILY",
     "FURTHER",
-    "SLOW",
+    "HARDER",
     "WIDER",
     "Environment",
     "Mixture",
@@ -61,6 +62,7 @@ __all__ = [
     "random_mdp",
     "reset_at_once",
     "reward_noise",
+    "reward_pauses",
     "reward_rare",
     "reward_scale",
     "reward_sign",
@@ -103,7 +105,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **FAMILY,
     **FURTHER,
     **WIDER,
-    **SLOW,
+    **HARDER,
 }
 """All that have a name on the command line or in a record."""
 

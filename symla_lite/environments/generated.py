@@ -9,12 +9,12 @@ to control:
   with much noise it is nearly a contextual bandit; with goals reward is rare.
 - `linear_system`: pushes whose effect lasts, seen through a random projection;
 - `unstable_system`: what is not pushed against runs away;
-- `cube`: a place to go to, which is drawn anew in every episode and can be seen.
+- `cube`: a place to go to, near or farther, which is drawn anew in every episode and can be seen.
 
-`transforms` change the reward: `delayed`, `reward_noise`, `reward_rare`, `reward_sign`,
-`reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with the task.
-Under a random policy inputs have mean 0 and variance 1 over tasks (between 0.2 and 2.5 in what runs
-away), and rewards are of order one, so that no world needs `transforms.standardised`.
+`transforms` change the reward: `delayed`, `reward_noise`, `reward_pauses`, `reward_rare`,
+`reward_sign`, `reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with
+the task. Under a random policy inputs have mean 0 and variance 1 over tasks (between 0.2 and 2.5 in
+what runs away), and rewards are of order one, so that no world needs `transforms.standardised`.
 
 Whoever knows the task can say which action is best, or nearly so: in a table by action values with
 a discount, in a system with a target by plans of a few steps, in what runs away one step ahead, on
@@ -38,6 +38,7 @@ from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.transforms import (
     delayed,
     reward_noise,
+    reward_pauses,
     reward_rare,
     reward_scale,
     reward_sign,
@@ -436,7 +437,7 @@ def unstable_system(
 
 
 class Corners(NamedTuple):
-    """An episode of `cube`. Places are rows of whole numbers below `side`, [dimension]."""
+    """An episode of `cube`. A place has coordinates from 0 to `side` - 1, [dimension]."""
 
     agent: jax.Array
     good: jax.Array
@@ -458,12 +459,12 @@ def cube(
     The places are the points of a lattice with `side` of them along each axis; where these are two,
     they are the corners. An action moves the agent one place up or down along one axis; at the end
     of an axis it stays. Arriving at the good place pays 1, at the bad one -1, and either ends the
-    episode. With `dense` the bad place is nothing; a step pays 1 if it comes nearer to the good
-    one, and -1 if it goes away. Three different places are drawn at the beginning of each episode.
-    The observation is a projection, drawn with the task, of the coordinates of all three, so that
-    nothing but the reward tells good from bad; each input has mean 0 and variance 1. A policy that
-    does without the reward earns 0 on average over tasks, if `dense` only with
-    `transforms.reward_sign`.
+    episode. With `dense` the bad place pays nothing and ends nothing; a step pays 1 if it comes
+    nearer to the good one, and -1 if it goes away. Three different places are drawn at the
+    beginning of each episode. The observation is a projection, drawn with the task, of the
+    coordinates of all three, so that nothing but the reward tells good from bad; each input has
+    mean 0 and variance 1. A policy that does without the reward earns 0 on average over tasks, if
+    `dense` only with `transforms.reward_sign`.
 
     Args:
         inputs: A.
@@ -520,8 +521,8 @@ def cube(
 
     def teacher(task, sign):
         def worth(now):
-            """What is left of the shortest way, around the place that costs something: that one
-            is in every way where it lies on a straight line between."""
+            """How much is left of the shortest way. Where the place that costs something lies on
+            the straight line to the other one, the way around it takes two steps more."""
             agents = jax.vmap(moved, (None, 0))(now.agent, jnp.arange(actions))
             to = functools.partial(jax.vmap(far, (0, None)), agents)
             if dense:
@@ -535,7 +536,7 @@ def cube(
 
     return Environment(
         name=f"cube-{inputs}-{actions}" + f"-side-{side}" * (side > 2) + "-dense" * dense,
-        # Records are older than `side`, and of corners.
+        # Older records have no `side`; it is left out where it is 2, so that they still match.
         options=dict(dimension=dimension, dense=dense, episode=episode)
         | ({"side": side} if side > 2 else {}),
         sizes=Sizes(observation=inputs, action=actions),
@@ -598,12 +599,21 @@ def wider() -> list[Environment]:
     ]
 
 
-def slow() -> list[Environment]:
-    """The members of `SLOW`."""
+def harder() -> list[Environment]:
+    """The members of `HARDER`."""
+    target = linear_system(3, 3, target=True, noise=0.5)
     return [
+        # It takes long to find out what pays.
         reward_noise(random_mdp(1, 2, 1), 2.0),
         cube(12, 3, side=3, episode=30),
-        reward_zero(reward_sign(unstable_system(5, 2, episode=100))),
+        # What is paid has a hidden zero, and some of it a hidden scale.
+        reward_zero(reward_scale(linear_bandit(3, 3))),
+        reward_zero(reward_sign(target)),
+        reward_zero(reward_sign(unstable_system(4, 2, episode=60))),
+        reward_zero(reward_scale(reward_sign(unstable_system(5, 2, episode=100)))),
+        # Nothing is paid for a while, again and again.
+        reward_pauses(linear_bandit(3, 4), 150),
+        reward_pauses(reward_noise(random_mdp(1, 6, 1), 0.5), 150),
     ]
 
 
@@ -611,14 +621,14 @@ FAMILY: dict[str, Environment] = {environment.name: environment for environment 
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
 """Four more members: rewards that are mostly missing (two), ten arms, and two arms whose rewards
-have a hidden zero. Of Study `one_rule`, the scales `gradient` and `imitation` have them, and
-`standard` has not."""
+have a hidden zero. Of Study `one_rule`, the scales `gradient`, `imitation` and `long` have them,
+and `standard` has not."""
 WIDER: dict[str, Environment] = {environment.name: environment for environment in wider()}
-"""Six more, which the scale `imitation` alone has: places to go to that can be seen, what runs
-away, many arms, and many inputs. They were made when it was known on which worlds a theta of the
-others failed, and with an eye on these."""
-SLOW: dict[str, Environment] = {environment.name: environment for environment in slow()}
-"""Three more, in which it takes long to find out what pays: two arms behind much noise, a longer
-way to where a reward is, and what runs away while rewards have a hidden zero. Only the last steps
-of the scale `imitation` have them, whose lifetimes are long. They, too, were made with an eye on
-where theta still failed."""
+"""Six more, which the scales `imitation` and `long` have: places to go to that can be seen, what
+runs away, many arms, and many inputs. They were made when it was known on which worlds a theta of
+the others failed, and with an eye on these."""
+HARDER: dict[str, Environment] = {environment.name: environment for environment in harder()}
+"""Eight more, which the last two trainings of the scale `long` alone have: two arms behind much
+noise, a cube with three places along each axis, rewards with a hidden zero where an action's effect
+comes late, and rewards that stop for a while. They, too, were made with an eye on where theta still
+failed."""

@@ -55,6 +55,15 @@ class Delayed(NamedTuple):
     """Rewards to be paid, the next one first, [steps]."""
 
 
+class Pausing(NamedTuple):
+    """A state of an environment whose rewards come and go."""
+
+    state: EnvState
+    """Of the environment inside."""
+    paying: jax.Array
+    """1.0 while rewards are paid, else 0.0, []."""
+
+
 class Moments(NamedTuple):
     """What a uniformly random policy meets in an environment, over tasks, episodes and steps."""
 
@@ -454,6 +463,34 @@ def reward_rare(
     return _reward_drawn(environment, "rare", {"probability": probability}, earn)
 
 
+def reward_pauses(environment: Environment, steps: Count) -> Environment:
+    """Rewards come and go: for some steps all are paid, for some steps each is 0, and so on.
+
+    After every step it changes with probability 1 / steps. An episode begins with rewards. Which
+    action is best does not depend on it, so a learner should keep to what it has learned while
+    nothing is paid.
+
+    Args:
+        environment: whose.
+        steps: how long it stays as it is, on average.
+    """
+
+    def reset(key, task):
+        state, o = environment.reset(key, task)
+        return Pausing(state, jnp.ones(())), o
+
+    def step(key, task, state, action):
+        inside, own = jax.random.split(key)
+        new = environment.step(inside, task, state.state, action)
+        change = jax.random.uniform(own) * steps < 1
+        return new._replace(
+            state=Pausing(new.state, jnp.where(change, 1 - state.paying, state.paying)),
+            reward=state.paying * new.reward,
+        )
+
+    return _kept_beside(environment, "pausing", {"steps": steps}, reset, step)
+
+
 def delayed(environment: Environment, steps: Count) -> Environment:
     """The reward of each step is paid some steps later.
 
@@ -478,14 +515,26 @@ def delayed(environment: Environment, steps: Count) -> Environment:
             reward=jnp.where(new.end > 0, paid + owed.sum(), paid),
         )
 
+    return _kept_beside(environment, f"delayed-{steps}", {"steps": steps}, reset, step)
+
+
+def _kept_beside(
+    environment: Environment,
+    suffix: str,
+    options: Mapping[str, Any],
+    reset: Callable,
+    step: Callable,
+) -> Environment:
+    """An environment whose state has more beside that of the one inside, which is its `state`."""
+
     def teacher(task, sign):
         worth = environment.teacher(task, sign)
         return lambda state: worth(state.state)
 
     return dataclasses.replace(
         environment,
-        name=f"{environment.name}-delayed-{steps}",
-        options={"steps": steps, "of": {"name": environment.name, **environment.options}},
+        name=f"{environment.name}-{suffix}",
+        options={**options, "of": {"name": environment.name, **environment.options}},
         reset=reset,
         step=step,
         teacher=environment.teacher and teacher,

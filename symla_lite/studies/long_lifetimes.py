@@ -7,8 +7,8 @@ linear actor-critic and REINFORCE are tested beside them. Their constants are tu
 outer loop on the grids of Studies 4 and 5, each with as many environment steps as SymLA has from a
 drawn theta in Study 5, and not on the CartPoles in which they are tested.
 
-The scale `one_rule` has a theta that never met these environments (Chapter 14), beside an
-actor-critic that is tuned on the same generated worlds.
+The scale `one_rule` has thetas that never met these environments (Chapter 14), beside an
+actor-critic that is tuned on the generated worlds of the scale `imitation`.
 """
 
 import dataclasses
@@ -85,8 +85,8 @@ def paper() -> Scale:
 
 
 def of_one_rule() -> Scale:
-    """The theta of Chapter 14 that was meta-trained in the longest lifetimes, and the actor-critic
-    beside it: half an hour of a CPU core, where Study `one_rule` is recorded."""
+    """The thetas of Chapter 14 that were meta-trained in the longest lifetimes, and the
+    actor-critic beside them: half an hour of a CPU core, where Study `one_rule` is recorded."""
     recorded = one_rule.long()
     tested = ("symla-long", "actor-critic-family")
     return Scale(
@@ -101,7 +101,7 @@ def of_one_rule() -> Scale:
 
 
 def tests(training: Training) -> tuple[Test, ...]:
-    """The worlds of its study, or all if it was meta-trained on generated worlds, with reward and
+    """The worlds of its study, or all if it was meta-trained on a mixture, with reward and
     without (`KEY_without_reward`); SymLA also without observation (`KEY_without_observation`)."""
     learner = training.learner
     if isinstance(training.environment, Mixture):

@@ -379,6 +379,26 @@ def test_policy_gradients_that_were_lost_on_the_larger_grid_are_kept(
     assert curve[:, 2].mean() > longer * lengths[:, : len(curve)].mean(1).max()
 
 
+@pytest.mark.parametrize(
+    ("seed", "rises", "with_arms", "keeps"), [(0, 0.0, 0.81, False), (1, 0.02, 0.86, True)]
+)
+def test_the_first_form_of_long_lifetimes_is_kept(seed, rises, with_arms, keeps):
+    """`data/unfinished/README.md` tells what it earns."""
+    path = results.recorded() / "unfinished" / "one_rule" / "long-of-29"
+    arrays, _ = checkpoint.load(path / f"symla-long-{seed}.safetensors")
+
+    def fifth(test, first=8):
+        return arrays[f"{test}/blocks"][:, first : first + 2].sum(axis=1).mean() / 200
+
+    on_pole = fifth("cartpole_signed")
+    assert (
+        abs(on_pole - 0.06) < 0.005 and abs(on_pole - fifth("cartpole_signed", 0) - rises) < 0.005
+    )
+    assert abs(fifth("bandit_10") - with_arms) < 0.005
+    left = fifth("bandit_10_reward_off") - fifth("bandit_10_without_reward")
+    assert left > 0.2 if keeps else abs(left) < 0.01
+
+
 def test_study_4_the_theta_of_the_larger_grid_has_unlearned_the_smaller(more_training):
     last = claims.fifth(more_training, "symla-hearts_3", "hearts_2", -1)
     assert last.mean() < 0.05

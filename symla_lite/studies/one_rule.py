@@ -174,10 +174,9 @@ def by_imitation(
     start: str,
     members: Mixture = WITH_WIDER,
     length: Count = 300,
-    each: Count = 4,
 ) -> Training:
-    """SymLA on members that have teachers. An outer step takes `each` lifetimes of every member."""
-    loop = Outer(Imitation(), learning_rate, steps, length, lifetimes=each * len(members.parts))
+    """SymLA on members that have teachers. An outer step takes four lifetimes of every member."""
+    loop = Outer(Imitation(), learning_rate, steps, length, lifetimes=4 * len(members.parts))
     return Training(name, symla(), members, loop, start)
 
 

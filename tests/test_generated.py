@@ -1,5 +1,6 @@
 """Generated worlds do what their tables and matrices say, and can be solved only by learning."""
 
+import dataclasses
 import operator
 
 import jax
@@ -284,6 +285,15 @@ def test_rewards_that_pause_are_paid_for_some_steps_and_then_not():
     # How long it stays as it is: geometric, whose standard deviation is nearly its mean.
     runs = np.diff(changes)
     assert abs(runs.std() / runs.mean() - (19 / 20) ** 0.5) < 0.2
+
+
+def test_a_reward_that_is_no_number_does_not_come_through_a_pause():
+    within = random_mdp(4, 3)
+    broken = dataclasses.replace(
+        within, step=lambda *x: within.step(*x)._replace(reward=jnp.float32(jnp.inf))
+    )
+    *_, new = followed(reward_pauses(broken, 5), KEY, 50)
+    assert set(new.reward) == {0.0, np.inf}
 
 
 def test_while_rewards_pause_the_world_goes_on_and_the_best_action_is_the_same():

@@ -629,6 +629,5 @@ runs away, many arms, and many inputs. They were made when it was known on which
 the others failed, and with an eye on these."""
 HARDER: dict[str, Environment] = {environment.name: environment for environment in harder()}
 """Eight more, which the last two trainings of the scale `long` alone have: two arms behind much
-noise, a cube with three places along each axis, rewards with a hidden zero where an action's effect
-comes late, and rewards that stop for a while. They, too, were made with an eye on where theta still
-failed."""
+noise, a cube with three places along each axis, rewards with a hidden zero (four), and rewards that
+stop for a while (two). They, too, were made with an eye on where theta still failed."""

@@ -485,7 +485,7 @@ def reward_pauses(environment: Environment, steps: Count) -> Environment:
         change = jax.random.uniform(own) * steps < 1
         return new._replace(
             state=Pausing(new.state, jnp.where(change, 1 - state.paying, state.paying)),
-            reward=state.paying * new.reward,
+            reward=jnp.where(state.paying > 0, new.reward, 0.0),
         )
 
     return _kept_beside(environment, "pausing", {"steps": steps}, reset, step)

@@ -99,7 +99,8 @@ def test_the_same_call_again_goes_on_with_a_run_that_was_cut_off(monkeypatch, tm
 def test_a_scale_of_a_chapters_other_study_runs_nothing_of_this_one(monkeypatch, capsys):
     monkeypatch.setattr(notebook.studies, "run_study", None)
     notebook.setup("long_lifetimes", "gpu")
-    said = "long_lifetimes has no scale 'gpu' (quick, standard, paper, one_rule): nothing of it is run."
+    scales = "quick, standard, paper, one_rule"
+    said = f"long_lifetimes has no scale 'gpu' ({scales}): nothing of it is run."
     assert said in capsys.readouterr().out
 
 

@@ -13,9 +13,8 @@ answers with an action, one step at a time::
 Nothing is tuned and theta does not change: whatever it learns within a lifetime, it learns in h.
 `play` runs it in any environment of gymnasium.
 
-A learner of this book expects inputs of order one. What an environment says may be of any size, and
-it is not known beforehand of which; so an agent standardises what it sees while it sees it
-(`standardising`).
+A learner of this book expects inputs of order one. What an environment shows may be of any size, so
+an agent standardises it while it sees it (`inputs.standardising`).
 """
 
 import dataclasses
@@ -33,6 +32,7 @@ from symla_lite import checks, studies
 from symla_lite.baselines import actor_critic, random_policy, win_stay
 from symla_lite.checks import Count, Key, Name, Range, Seed
 from symla_lite.controls import without_reward
+from symla_lite.inputs import KEPT, scaling_rewards, standardising
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 from symla_lite.lifetime import is_finite
 from symla_lite.studies import Study, Training, records, results
@@ -54,9 +54,6 @@ REFERENCES: dict[str, Callable[[], Learner]] = {
     "actor-critic": actor_critic,
 }
 """Agents that need no record."""
-
-KEPT = 32
-"""Learners, and programs of them, that are kept for other agents. A program takes 6 MiB or so."""
 
 
 class Record(NamedTuple):
@@ -153,92 +150,6 @@ def in_32_bits(observation: Annotated[np.ndarray, "A"]) -> np.ndarray:
             f"{LARGEST:g} do not fit into 32 bits: give it in larger units."
         )
     return np.asarray(observation, np.float32)
-
-
-class Running(NamedTuple):
-    """Mean and variance of all that came so far, without keeping any of it: Welford (1962), "Note
-    on a method for calculating corrected sums of squares and products", Technometrics 4."""
-
-    n: jax.Array
-    """How many came, []."""
-    mean: jax.Array
-    """[...]."""
-    squares: jax.Array
-    """The sum of squared deviations from the mean, [...]."""
-
-    def and_then(self, x: jax.Array) -> "Running":
-        """What is known after x [...] came, too."""
-        n = self.n + 1
-        deviation = x - self.mean
-        mean = self.mean + deviation / n
-        return Running(n, mean, self.squares + deviation * (x - mean))
-
-    def variance(self) -> jax.Array:
-        """Of what came: the sum of squares divided by n, [...]."""
-        return self.squares / jnp.maximum(self.n, 1)
-
-    def mean_square(self) -> jax.Array:
-        """[...]."""
-        return self.mean**2 + self.variance()
-
-
-FARTHEST = 5.0
-"""Standard deviations beyond which a standardised observation is cut off."""
-
-
-def divided(x: jax.Array, size: jax.Array) -> jax.Array:
-    """x / size [...], and 0 where the size is."""
-    return jnp.where(size > 0, x / jnp.where(size > 0, size, 1.0), 0.0)
-
-
-@functools.lru_cache(maxsize=KEPT)  # equal agents share a learner, and so its programs
-def standardising(learner: Learner) -> Learner:
-    """The same learner, which sees each entry of its observation with the mean and the variance of
-    all that came so far brought to 0 and 1, and cut off at ±`FARTHEST`.
-
-    The present observation counts, so the first one is all zeros, and an entry that never changed
-    is 0. Its state is `(h, Running)`.
-    """
-
-    def init_state(theta, key, sizes):
-        nothing = jnp.zeros(sizes.observation)
-        return learner.init_state(theta, key, sizes), Running(jnp.zeros(()), nothing, nothing)
-
-    def step(theta, state, x):
-        h, seen = state
-        seen = seen.and_then(x.o)
-        z = divided(x.o - seen.mean, jnp.sqrt(seen.variance()))
-        logits, h = learner.step(theta, h, x._replace(o=jnp.clip(z, -FARTHEST, FARTHEST)))
-        return logits, (h, seen)
-
-    name = f"{learner.name}, standardising"
-    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
-
-
-@functools.lru_cache(maxsize=KEPT)
-def scaling_rewards(learner: Learner) -> Learner:
-    """The same learner, which receives each reward divided by the root of the mean square of all
-    rewards so far: zero stays zero, and no sign changes.
-
-    Where nothing was done, before the first action and after the end of an episode, nothing was
-    earned, and nothing counts. Its state is `(h, Running, acted)`.
-    """
-
-    def init_state(theta, key, sizes):
-        zero = jnp.zeros(())
-        return learner.init_state(theta, key, sizes), Running(zero, zero, zero), zero
-
-    def step(theta, state, x):
-        h, paid, acted = state
-        paid = jax.tree.map(
-            lambda new, old: jnp.where(acted > 0, new, old), paid.and_then(x.r), paid
-        )
-        r = divided(x.r, jnp.sqrt(paid.mean_square()))
-        logits, h = learner.step(theta, h, x._replace(r=r))
-        return logits, (h, paid, 1.0 - x.end)
-
-    name = f"{learner.name}, scaling rewards"
-    return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
 
 
 # The agent.
@@ -378,9 +289,9 @@ class Agent:
 
         Args:
             name: of the agent.
-            standardise: whether it standardises what it sees (`standardising`). Switch it off where
-                observations are of order one already.
-            scale_rewards: whether it scales what it is paid (`scaling_rewards`).
+            standardise: whether it standardises what it sees (`inputs.standardising`). Switch it
+                off where observations are of order one already.
+            scale_rewards: whether it scales what it is paid (`inputs.scaling_rewards`).
 
         Raises:
             ValueError: there is none of that name.

@@ -717,8 +717,8 @@ def paid_like_the_grid(runs: Results) -> list[Finding]:
 
 ONE_RULE = "symla-one_rule"
 """SymLA, meta-trained on generated worlds alone."""
-LONG = "symla-long"
-"""The same, then meta-trained in lifetimes that are as long as those of the tests."""
+STANDARDISED = "symla-one_rule_standardised"
+"""The same, then meta-trained with standardised rewards, in lifetimes as long as in the tests."""
 
 
 def kind_learned(kind: str, training: str, runs: Results) -> list[Finding]:
@@ -769,10 +769,12 @@ BY_IMITATION_CLAIMS = asked_of_each_kind(
     "A theta of generated worlds that imitation found learns:", "imitation"
 )
 """The same of the theta that imitation found."""
-LONG_CLAIMS = asked_of_each_kind(
-    "A theta of generated worlds that imitation found in long lifetimes learns:", "long", LONG
+STANDARDISED_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds that imitation found with standardised rewards learns:",
+    "standardised",
+    STANDARDISED,
 )
-"""The same of the theta that went on from these in long lifetimes."""
+"""The same of the theta that went on from these with standardised rewards."""
 
 
 CLAIMS: tuple[Claim, ...] = (

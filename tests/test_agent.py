@@ -11,8 +11,9 @@ from gymnasium import spaces
 
 from symla_lite import agent as agents
 from symla_lite import checkpoint
-from symla_lite.agent import ALIASES, FARTHEST, REFERENCES, Agent, Running
+from symla_lite.agent import ALIASES, REFERENCES, Agent
 from symla_lite.environments import cartpole
+from symla_lite.inputs import scaling_rewards, standardising, standardising_rewards
 from symla_lite.learner import Input, Sizes
 from symla_lite.lifetime import live
 from symla_lite.metarnn import metarnn
@@ -71,8 +72,9 @@ def by_hand(environment, agent, steps):
 LEARNERS = {
     "symla": symla(hidden=6, message=3),
     "metarnn": metarnn(hidden=6),
-    "standardising": agents.standardising(symla(hidden=6, message=3)),
-    "scaling": agents.scaling_rewards(agents.standardising(symla(hidden=6, message=3))),
+    "standardising": standardising(symla(hidden=6, message=3)),
+    "scaling rewards": scaling_rewards(standardising(symla(hidden=6, message=3))),
+    "standardising rewards": standardising_rewards(symla(hidden=6, message=3)),
 }
 
 
@@ -156,69 +158,6 @@ def test_a_reward_that_nothing_earned_is_not_looked_at():
         return agent.logits
 
     np.testing.assert_array_equal(last(0.0), last(-7.0))
-
-
-# What comes in
-
-
-def test_running_moments_are_those_of_numpy():
-    x = np.random.default_rng(1).normal([3, -1e3, 0], [1e-3, 50, 0], (400, 3)).astype(np.float32)
-    known = Running(jnp.zeros(()), jnp.zeros(3), jnp.zeros(3))
-    for t, row in enumerate(x, start=1):
-        known = known.and_then(row)
-        if t in (1, 2, 7, 400):
-            seen = x[:t].astype(np.float64)
-            np.testing.assert_allclose(known.mean, seen.mean(axis=0), rtol=1e-5, atol=1e-6)
-            np.testing.assert_allclose(known.variance(), seen.var(axis=0), rtol=2e-3, atol=1e-12)
-            square = (seen**2).mean(axis=0)
-            np.testing.assert_allclose(known.mean_square(), square, rtol=1e-4, atol=1e-12)
-
-
-def heard(wrap):
-    """A learner that answers with what it received, behind a wrap: its logits are o, r."""
-    echo = dataclasses.replace(
-        REFERENCES["random"](), step=lambda theta, h, x: (jnp.append(x.o, x.r), h)
-    )
-    return wrap(echo)
-
-
-def test_what_an_agent_sees_is_standardised_with_what_came_so_far():
-    rng = np.random.default_rng(2)
-    x = np.stack([rng.normal(40, 3, 80), np.full(80, 7.0), rng.random(80) < 0.03], axis=1)
-    agent = Agent(heard(agents.standardising), {})
-    agent.reset(Sizes(3, 4))
-    for t in range(80):
-        agent.act(x[t])
-        so_far = np.float32(x[: t + 1])
-        spread = so_far.std(axis=0)
-        wanted = (x[t] - so_far.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
-        wanted = np.clip(wanted, -FARTHEST, FARTHEST)
-        np.testing.assert_allclose(agent.logits[:3], wanted, rtol=1e-3, atol=1e-4)
-    rare = np.flatnonzero(x[:, 2])
-    assert len(rare), "nothing was cut off"
-
-
-def test_rewards_are_divided_by_the_root_of_their_mean_square():
-    agent = Agent(heard(agents.scaling_rewards), {})
-    agent.reset(Sizes(1, 2))
-    ends = [False, False, True, False, False, False]
-    rewards = [9.0, -3.0, 4.0, 9.0, 0.0, 12.0]  # the nines are none: nothing was done for them
-    earned, wanted = [], []
-    for t, r in enumerate(rewards):
-        counts = t > 0 and not ends[t - 1]
-        earned += [r] if counts else []
-        wanted.append(r / np.sqrt(np.mean(np.square(earned))) if counts and r else 0.0)
-    for r, end, scaled in zip(rewards, ends, wanted):
-        agent.act([0.0], r, end)
-        assert float(agent.logits[1]) == pytest.approx(scaled, rel=1e-5)
-
-
-def test_without_reward_it_hears_none():
-    agent = Agent(heard(lambda learner: learner), {}).without_reward()
-    agent.reset(Sizes(1, 2))
-    for _ in range(3):
-        agent.act([0.5], 3.0)
-        np.testing.assert_allclose(agent.logits, [0.5, 0.0])
 
 
 # Names

@@ -14,20 +14,16 @@ The wrapped learner has the same theta. All that it needs to know it remembers i
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from symla_lite.checks import Count, Key, Range
+from symla_lite.checks import Count, Key
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 
 KEPT = 32
 """Learners, and programs of them, that are kept for other agents. A program takes 6 MiB or so."""
-
-
-Memory = Annotated[float, Range(least=1, finite=False)]
-"""How many of the last ones count; all of them, where it is infinite."""
 
 
 class Running(NamedTuple):
@@ -41,7 +37,7 @@ class Running(NamedTuple):
     squares: jax.Array
     """The sum of squared deviations from the mean, [...]."""
 
-    def and_then(self, x: jax.Array, memory: Memory = jnp.inf) -> "Running":
+    def and_then(self, x: jax.Array, memory: float = jnp.inf) -> "Running":
         """What is known after x [...] came, too.
 
         Args:
@@ -97,13 +93,13 @@ def standardising(learner: Learner) -> Learner:
     return dataclasses.replace(learner, name=name, init_state=init_state, step=step)
 
 
-def with_rewards(
-    learner: Learner, name: str, memory: Memory, change: Callable[[jax.Array, Running], jax.Array]
+def _with_rewards(
+    learner: Learner, name: str, memory: float, change: Callable[[jax.Array, Running], jax.Array]
 ) -> Learner:
     """The same learner, which receives `change(r, paid)` in the place of each reward r.
 
     Where nothing was done, before the first action and after the end of an episode, nothing was
-    earned, and nothing counts. Its state is `(h, paid, acted)`.
+    earned, and nothing counts.
     """
 
     def init_state(theta: Theta, key: Key, sizes: Sizes) -> State:
@@ -127,12 +123,12 @@ def with_rewards(
 @functools.lru_cache(maxsize=KEPT)
 def scaling_rewards(learner: Learner) -> Learner:
     """The same learner, which receives each reward divided by the root of the mean square of all
-    rewards so far: zero stays zero, and no sign changes. Its state is that of `with_rewards`."""
+    rewards so far: zero stays zero, and no sign changes. Its state is `(h, Running, acted)`."""
 
     def change(r, paid):
         return divided(r, jnp.sqrt(paid.mean_square()))
 
-    return with_rewards(learner, "scaling rewards", jnp.inf, change)
+    return _with_rewards(learner, "scaling rewards", jnp.inf, change)
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -141,8 +137,8 @@ def standardising_rewards(learner: Learner, memory: Count = 100) -> Learner:
     brought to 0 and 1, and cut off at ±`FARTHEST`.
 
     A constant that is added to all rewards changes nothing that it receives, and a positive factor
-    neither. The present reward counts, so that the first one becomes 0. Its state is that of
-    `with_rewards`.
+    neither. The present reward counts, so that the first one becomes 0. Its state is
+    `(h, Running, acted)`.
 
     Args:
         learner: whose rewards.
@@ -153,5 +149,5 @@ def standardising_rewards(learner: Learner, memory: Count = 100) -> Learner:
         z = divided(r - paid.mean, jnp.sqrt(paid.variance()))
         return jnp.clip(z, -FARTHEST, FARTHEST)
 
-    made = with_rewards(learner, "standardising rewards", memory, change)
+    made = _with_rewards(learner, "standardising rewards", memory, change)
     return dataclasses.replace(made, options={**learner.options, "reward_memory": memory})

@@ -9,16 +9,17 @@ from symla_lite.claims import (
     BY_POLICY_CLAIMS,
     CONTROLS,
     KEPT,
-    LONG,
-    LONG_CLAIMS,
     ONE_RULE,
     ONE_RULE_CLAIMS,
+    STANDARDISED,
+    STANDARDISED_CLAIMS,
     verdict,
 )
 from symla_lite.environments import FAMILY, FURTHER, HARDER, WIDER
 from symla_lite.studies.one_rule import (
     ALL_MEMBERS,
     KINDS,
+    LEFT_OUT,
     SEEN_NOTHING,
     WITH_FURTHER,
     WITH_HARDER,
@@ -114,7 +115,7 @@ def test_one_world_of_a_kind_that_is_not_learned_is_enough():
     [
         (BY_POLICY_CLAIMS, "gradient", ONE_RULE),
         (BY_IMITATION_CLAIMS, "imitation", ONE_RULE),
-        (LONG_CLAIMS, "long", LONG),
+        (STANDARDISED_CLAIMS, "standardised", STANDARDISED),
     ],
 )
 def test_the_claims_about_the_other_theta_ask_the_same_of_their_records(asked, scale, training):
@@ -162,18 +163,23 @@ def test_the_rules_by_hand_are_tuned_on_what_theta_was_meta_trained_on():
         assert len({training.environment.name for training in tested}) == 1 < len(tested)
 
 
-def test_long_lifetimes_come_last_and_meet_members_that_no_other_training_has():
-    scale = STUDY.scale("long")
-    first = scale.training(scale.training(LONG).start)
+def test_standardised_rewards_come_last_in_long_lifetimes_and_with_members_of_their_own():
+    scale = STUDY.scale("standardised")
+    last = scale.training(STANDARDISED)
+    first = scale.training(last.start)
     assert (first.start, first.tested) == (ONE_RULE, False)
-    for training in (first, scale.training(LONG)):
+    assert [x.name for x in scale.trainings if x.tested] == [last.name, "actor-critic-standardised"]
+    for training in (first, last):
         assert training.environment is WITH_HARDER
         assert training.outer.length == scale.test_length == 1000
-    new = {part.environment.name for part in WITH_HARDER.parts} - {
-        part.environment.name for part in WITH_WIDER.parts
-    }
-    assert new == set(HARDER) and not new & {world.name for world in WORLDS.values()}
-    assert {test.name for test in STUDY.tests(scale.training(LONG))} == {
+    for training in (first, last, scale.training("actor-critic-standardised")):
+        assert training.learner.name.endswith(", standardising rewards")
+    before, after = (
+        {part.environment.name for part in mixture.parts} for mixture in (WITH_WIDER, WITH_HARDER)
+    )
+    assert before - after == set(LEFT_OUT) and after - before == set(HARDER)
+    assert not after & {world.name for world in WORLDS.values()}
+    assert {test.name for test in STUDY.tests(last)} == {
         test.name for test in STUDY.tests(scale.training(ONE_RULE))
     }
 

@@ -83,6 +83,14 @@ def unchanged(change: Any, value: jax.Array) -> jax.Array:
     return value
 
 
+def _changed(environment: Environment, suffix: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and options of a changed environment; those of the one inside are recorded as "of"."""
+    return {
+        "name": f"{environment.name}-{suffix}",
+        "options": {**options, "of": {"name": environment.name, **environment.options}},
+    }
+
+
 def transformed(
     environment: Environment,
     suffix: str,
@@ -134,8 +142,7 @@ def transformed(
         return lambda state: worth(state)[inside]
 
     return Environment(
-        name=f"{environment.name}-{suffix}",
-        options={**options, "of": {"name": environment.name, **environment.options}},
+        **_changed(environment, suffix, options),
         sizes=environment.sizes if sizes is None else sizes,
         draw_task=draw_task,
         reset=reset,
@@ -429,8 +436,7 @@ def _reward_drawn(
 
     return dataclasses.replace(
         environment,
-        name=f"{environment.name}-{suffix}",
-        options={**options, "of": {"name": environment.name, **environment.options}},
+        **_changed(environment, suffix, options),
         step=step,
     )
 
@@ -533,8 +539,7 @@ def _kept_beside(
 
     return dataclasses.replace(
         environment,
-        name=f"{environment.name}-{suffix}",
-        options={**options, "of": {"name": environment.name, **environment.options}},
+        **_changed(environment, suffix, options),
         reset=reset,
         step=step,
         teacher=environment.teacher and teacher,
@@ -581,7 +586,6 @@ def reset_at_once(environment: Environment) -> Environment:
 
     return dataclasses.replace(
         environment,
-        name=f"{environment.name}-reset-at-once",
-        options={"of": {"name": environment.name, **environment.options}},
+        **_changed(environment, "reset-at-once", {}),
         step=step,
     )

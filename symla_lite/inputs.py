@@ -14,16 +14,20 @@ The wrapped learner has the same theta. All that it needs to know it remembers i
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from symla_lite.checks import Count, Key
+from symla_lite.checks import Count, Key, Range
 from symla_lite.learner import Input, Learner, Sizes, State, Theta
 
 KEPT = 32
 """Learners, and programs of them, that are kept for other agents. A program takes 6 MiB or so."""
+
+
+Memory = Annotated[float, Range(least=1, finite=False)]
+"""How many of the last ones count, roughly; all of them, where it is infinite."""
 
 
 class Running(NamedTuple):
@@ -37,7 +41,7 @@ class Running(NamedTuple):
     squares: jax.Array
     """The sum of squared deviations from the mean, [...]."""
 
-    def and_then(self, x: jax.Array, memory: float = jnp.inf) -> "Running":
+    def and_then(self, x: jax.Array, memory: Memory = jnp.inf) -> "Running":
         """What is known after x [...] came, too.
 
         Args:
@@ -94,7 +98,7 @@ def standardising(learner: Learner) -> Learner:
 
 
 def _with_rewards(
-    learner: Learner, name: str, memory: float, change: Callable[[jax.Array, Running], jax.Array]
+    learner: Learner, name: str, memory: Memory, change: Callable[[jax.Array, Running], jax.Array]
 ) -> Learner:
     """The same learner, which receives `change(r, paid)` in the place of each reward r.
 

@@ -17,7 +17,7 @@ from symla_lite.inputs import (
     standardising,
     standardising_rewards,
 )
-from symla_lite.learner import Sizes
+from symla_lite.learner import Input, Sizes
 from symla_lite.symla import symla
 from symla_lite.symmetry import random_theta
 
@@ -86,8 +86,8 @@ def weights(n, memory):
 @pytest.mark.parametrize("memory", [3, 100])
 def test_rewards_are_standardised_with_the_last_ones(memory):
     rng = np.random.default_rng(3)
-    rewards = np.float32(np.where(rng.random(60) < 0.3, rng.normal(50, 4, 60), 50))
-    ends = rng.random(60) < 0.1
+    rewards = np.float32(np.where(np.arange(80) % 40 == 38, 57, rng.normal(50, 0.2, 80)))
+    ends = rng.random(80) < 0.1
     agent = Agent(heard(lambda learner: standardising_rewards(learner, memory)), {})
     agent.reset(Sizes(1, 2))
     earned, cut = [], 0
@@ -126,13 +126,20 @@ def test_neither_a_constant_nor_a_factor_changes_what_it_receives(scale, zero):
 
 
 def test_when_rewards_stop_what_it_receives_goes_to_zero():
-    agent = Agent(heard(standardising_rewards), {})
-    agent.reset(Sizes(1, 2))
-    rng = np.random.default_rng(5)
-    for r in np.append(rng.random(300) < 0.8, np.zeros(12_000)):
-        agent.act([0.0], float(r))
-        assert np.isfinite(agent.logits).all()
-    assert float(agent.logits[1]) == 0.0
+    learner = heard(standardising_rewards)
+    paid = np.float32(np.random.default_rng(5).random(300) < 0.8)
+
+    def step(h, r):
+        x = Input(o=jnp.zeros(1), r=r, a=jnp.zeros(2), end=jnp.zeros(()))
+        logits, h = learner.step({}, h, x)
+        return h, logits[1]
+
+    h = learner.init_state({}, jax.random.key(0), Sizes(1, 2))
+    rewards = jnp.append(paid, jnp.zeros(20_000))
+    received = np.asarray(jax.jit(lambda h: jax.lax.scan(step, h, rewards)[1])(h))
+    assert np.isfinite(received).all() and received[:300].std() > 0.5
+    after = np.abs(received[300:])
+    assert after[0] > 1 > 0.5 > after[500] > 0.02 > after[1500] and after[-1] == 0
 
 
 def test_a_derivative_through_it_is_that_of_rewards_taken_as_given():

@@ -40,7 +40,7 @@ from symla_lite.studies.run import record_path
 
 ALIASES: dict[str, str] = {
     "one-rule": "tasks/night/symla-hearts_2-0",
-    "generated-worlds": "one_rule/imitation/symla-one_rule-0",
+    "generated-worlds": "one_rule/standardised/symla-one_rule_standardised-0",
     "bandits": "bandits/standard/symla-uniform-0",
     "linear-bandits": "tasks/standard/symla-linear_4-0",
     "cartpole": "observation_spaces/standard/symla-cartpole-0",

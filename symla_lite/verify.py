@@ -4,6 +4,7 @@ Every line and verdict of the reproduction card is computed again from `data/` a
 `data/verdicts.json`, and a sample of the recorded thetas is meta-tested again.
 """
 
+import itertools
 import json
 import math
 import random
@@ -23,6 +24,7 @@ from symla_lite.claims import (
     BY_POLICY_CLAIMS,
     CLAIMS,
     ONE_RULE_CLAIMS,
+    STANDARDISED_CLAIMS,
     answer,
     asked_of,
 )
@@ -52,7 +54,8 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
         FileTrouble: a record is missing or damaged.
     """
     found: dict[str, Any] = {"criteria": checksums()}
-    for claim in (*CLAIMS, *ONE_RULE_CLAIMS, *BY_POLICY_CLAIMS, *BY_IMITATION_CLAIMS):
+    of_one_rule = (ONE_RULE_CLAIMS, BY_POLICY_CLAIMS, BY_IMITATION_CLAIMS, STANDARDISED_CLAIMS)
+    for claim in (*CLAIMS, *itertools.chain(*of_one_rule)):
         runs = asked_of(claim, out)
         lines = {
             finding.what: [*(round(x, 4) for x in finding.found), finding.must, finding.holds]

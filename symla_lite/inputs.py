@@ -5,7 +5,7 @@ size, and it is not known beforehand of which. So a learner can be wrapped in an
 keeps running means of what comes in and passes on numbers of order one:
 
 - `standardising`: observations, each entry on its own;
-- `standardising_rewards`: rewards, as those of the last hundred steps or so were;
+- `standardising_rewards`: rewards, by the mean and the variance of the last hundred or so;
 - `scaling_rewards`: rewards, whose sign and zero stay as they are.
 
 The wrapped learner has the same theta. All that it needs to know it remembers in its state.
@@ -31,15 +31,16 @@ Memory = Annotated[float, Range(least=1, finite=False)]
 
 
 class Running(NamedTuple):
-    """Mean and variance of all that came so far, without keeping any of it: Welford (1962), "Note
-    on a method for calculating corrected sums of squares and products", Technometrics 4."""
+    """Running mean and variance, without keeping what came. Without a memory they are those of all
+    that came: Welford (1962), "Note on a method for calculating corrected sums of squares and
+    products", Technometrics 4. With one, what came earlier counts less and less."""
 
     n: jax.Array
     """How many came, []; with a memory, that many at the most."""
     mean: jax.Array
     """[...]."""
     squares: jax.Array
-    """The sum of squared deviations from the mean, [...]."""
+    """n times the variance, [...]."""
 
     def and_then(self, x: jax.Array, memory: Memory = jnp.inf) -> "Running":
         """What is known after x [...] came, too.
@@ -56,7 +57,7 @@ class Running(NamedTuple):
         return Running(n, mean, kept * self.squares + deviation * (x - mean))
 
     def variance(self) -> jax.Array:
-        """Of what came: the sum of squares divided by n, [...]."""
+        """The mean square of the deviations from the mean, [...]."""
         return self.squares / jnp.maximum(self.n, 1)
 
     def mean_square(self) -> jax.Array:

@@ -618,12 +618,13 @@ FAMILY: dict[str, Environment] = {environment.name: environment for environment 
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
 """Four more members: rewards that are mostly missing (two), ten arms, and two arms whose rewards
-have a hidden zero. Of Study `one_rule`, `standard` has none of them, and its later scales have."""
+have a hidden zero. Of Study `one_rule`, `standard` has none of them, and its later scales have; the
+last trainings of `standardised` do without the two whose rewards are mostly missing."""
 WIDER: dict[str, Environment] = {environment.name: environment for environment in wider()}
 """Six more, which the scales `imitation` and `standardised` have: places to go to that can be seen,
 what runs away, many arms, and many inputs. They were made when it was known on which worlds a theta
 of the others failed, and with an eye on these."""
 HARDER: dict[str, Environment] = {environment.name: environment for environment in harder()}
-"""Six more, which the scale `standardised` alone has: two arms behind much noise, a cube with three
-places along each axis, rewards with a hidden zero and scale (two), and rewards that stop for a
-while (two). They, too, were made with an eye on where theta still failed."""
+"""Six more, for the last trainings of the scale `standardised` alone: two arms behind much noise, a
+cube with three places along each axis, rewards with a hidden zero and scale (two), and rewards that
+stop for a while (two). They, too, were made with an eye on where theta still failed."""

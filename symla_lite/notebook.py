@@ -12,6 +12,7 @@ import jax
 
 from symla_lite import __version__, checkpoint, machine, studies
 from symla_lite.checks import Count, NotNegative, Positive
+from symla_lite.learner import Learner
 from symla_lite.studies import Scale, Study, Training, results, workers
 from symla_lite.studies.run import record_path
 
@@ -121,6 +122,12 @@ def jobs() -> int:
     return machine.cores() if jax.default_backend() == "cpu" else 1
 
 
+def inside(learner: Learner) -> str:
+    """The name of a learner, or of the one that it wraps (`inputs`), which takes nearly all of its
+    time."""
+    return learner.name.partition(", ")[0]
+
+
 def work(
     study: Study, sized: Scale, trainings: Sequence[Training] | None = None
 ) -> dict[str, float]:
@@ -134,7 +141,7 @@ def work(
             steps *= GOING_BACK
         if training.tested:
             steps += len(study.tests(training)) * sized.test_lifetimes * sized.test_length
-        name = training.learner.name
+        name = inside(training.learner)
         total[name] = total.get(name, 0.0) + steps * len(sized.seeds)
     return total
 
@@ -164,7 +171,7 @@ def rates(study: Study, device: str) -> dict[str, float]:
             about = checkpoint.load(path)[1]
             if not about["device"].startswith(device):
                 return {}
-            name = training.learner.name
+            name = inside(training.learner)
             seconds[name] = seconds.get(name, 0.0) + sum(about["seconds"].values())
     return {name: steps / seconds[name] for name, steps in work(study, sized, timed).items()}
 

@@ -30,6 +30,11 @@ def test_a_step_that_only_leads_to_the_next_one_need_not_be_recorded_to_know_the
     assert took < costs["standard"] < 2 * took
 
 
+def test_a_learner_that_standardises_its_rewards_costs_what_it_costs_without():
+    costs = notebook.costs(studies.named("one_rule"), "cpu", 1)
+    assert costs["imitation"] < costs["standardised"] < 10 * costs["imitation"]
+
+
 def test_costs_grow_with_the_scale_and_shrink_with_the_cores():
     one, two = (notebook.costs(BANDITS, "cpu", n) for n in (1, 2))
     assert one["quick"] < one["standard"] < one["paper"]

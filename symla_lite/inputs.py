@@ -64,6 +64,11 @@ class Running(NamedTuple):
         """[...]."""
         return self.mean**2 + self.variance()
 
+    def standardised(self, x: jax.Array) -> jax.Array:
+        """x [...] with this mean and variance brought to 0 and 1, and cut off at ±`FARTHEST`."""
+        z = divided(x - self.mean, jnp.sqrt(self.variance()))
+        return jnp.clip(z, -FARTHEST, FARTHEST)
+
 
 FARTHEST = 5.0
 """Standard deviations beyond which a standardised number is cut off."""
@@ -90,8 +95,7 @@ def standardising(learner: Learner) -> Learner:
     def step(theta, state, x):
         h, seen = state
         seen = seen.and_then(x.o)
-        z = divided(x.o - seen.mean, jnp.sqrt(seen.variance()))
-        logits, h = learner.step(theta, h, x._replace(o=jnp.clip(z, -FARTHEST, FARTHEST)))
+        logits, h = learner.step(theta, h, x._replace(o=seen.standardised(x.o)))
         return logits, (h, seen)
 
     name = f"{learner.name}, standardising"
@@ -149,10 +153,7 @@ def standardising_rewards(learner: Learner, memory: Count = 100) -> Learner:
         learner: whose rewards.
         memory: how many of the last rewards count, roughly (`Running.and_then`).
     """
-
-    def change(r, paid):
-        z = divided(r - paid.mean, jnp.sqrt(paid.variance()))
-        return jnp.clip(z, -FARTHEST, FARTHEST)
-
-    made = _with_rewards(learner, "standardising rewards", memory, change)
+    made = _with_rewards(
+        learner, "standardising rewards", memory, lambda r, paid: paid.standardised(r)
+    )
     return dataclasses.replace(made, options={**learner.options, "reward_memory": memory})

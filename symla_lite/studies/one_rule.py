@@ -50,7 +50,7 @@ LEFT_OUT = (
     "linear-1-2",
     "mdp-3-2-4",
     "linear-2-3-delayed-1",
-    # like others in what they teach, as far as can be told without a run
+    # like others in what they teach, though no run has shown it
     "linear-4-2-delayed-4",
     "linear-6-3-rare",
     "mdp-1-4-1-noisy-rare",

@@ -469,21 +469,30 @@ def reward_rare(
     return _reward_drawn(environment, "rare", {"probability": probability}, earn)
 
 
-def reward_pauses(environment: Environment, steps: Count) -> Environment:
+def reward_pauses(
+    environment: Environment,
+    steps: Count,
+    first: Annotated[float, Range(above=0, most=1)] = 1.0,
+) -> Environment:
     """Rewards come and go: for some steps all are paid, for some steps each is 0, and so on.
 
-    After every step it changes with probability 1 / steps. An episode begins with rewards. Which
-    action is best does not depend on it, so a learner should keep to what it has learned while
-    nothing is paid.
+    After every step it changes with probability 1 / steps. An episode begins with rewards, or with
+    `first` below 1 only some episodes do. Which action is best does not depend on it, so a learner
+    should keep to what it has learned while nothing is paid.
 
     Args:
         environment: whose.
         steps: how long it stays as it is, on average.
+        first: the probability that an episode begins with rewards.
     """
 
     def reset(key, task):
-        state, o = environment.reset(key, task)
-        return Pausing(state, jnp.ones(())), o
+        if first == 1:
+            state, o = environment.reset(key, task)
+            return Pausing(state, jnp.ones(())), o
+        inside, own = jax.random.split(key)
+        state, o = environment.reset(inside, task)
+        return Pausing(state, (jax.random.uniform(own) < first).astype(float)), o
 
     def step(key, task, state, action):
         inside, own = jax.random.split(key)
@@ -494,7 +503,9 @@ def reward_pauses(environment: Environment, steps: Count) -> Environment:
             reward=jnp.where(state.paying > 0, new.reward, 0.0),
         )
 
-    return _kept_beside(environment, "pausing", {"steps": steps}, reset, step)
+    # Older records have no `first`; it is left out where it is 1, so that they still match.
+    options = {"steps": steps} | ({"first": first} if first < 1 else {})
+    return _kept_beside(environment, "pausing", options, reset, step)
 
 
 def delayed(environment: Environment, steps: Count) -> Environment:

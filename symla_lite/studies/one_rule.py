@@ -16,7 +16,13 @@ from symla_lite.controls import reward_held_at
 from symla_lite.environments.bandits import BANDITS, independent_arms
 from symla_lite.environments.control import acrobot, mountain_car
 from symla_lite.environments.environment import Environment
-from symla_lite.environments.generated import FAMILY, FURTHER, HARDER, WIDER
+from symla_lite.environments.generated import (
+    FAMILY,
+    FURTHER,
+    HARDER,
+    LASTING,
+    WIDER,
+)
 from symla_lite.environments.gymnax import of_gymnax
 from symla_lite.environments.linear import linear_bandit
 from symla_lite.environments.mixture import Mixture, Part
@@ -63,6 +69,10 @@ WITH_HARDER = Mixture(
     + tuple(map(Part, HARDER.values()))
 )
 """The same with `generated.HARDER`, too, and without those of `LEFT_OUT`."""
+WITH_LASTING = Mixture(
+    (*WITH_HARDER.parts, *(Part(member, share=2) for member in LASTING.values()))
+)
+"""The same with `generated.LASTING`, too, each with twice as many lifetimes as another."""
 
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
@@ -194,7 +204,8 @@ def by_imitation(
     length: Count = 300,
 ) -> Training:
     """SymLA on members that have teachers. An outer step takes four lifetimes of every member."""
-    loop = Outer(Imitation(), learning_rate, steps, length, lifetimes=4 * len(members.parts))
+    shares = sum(part.share for part in members.parts)
+    loop = Outer(Imitation(), learning_rate, steps, length, lifetimes=4 * shares)
     return Training(name, symla(), members, loop, start)
 
 
@@ -250,6 +261,29 @@ def standardised() -> Scale:
     )
 
 
+def lasting() -> Scale:
+    """Half an hour of one CPU core more for each seed of `standardised`: `generated.LASTING` comes
+    in, and theta goes on from there."""
+    before = standardised()
+    short = [dataclasses.replace(training, tested=False) for training in before.trainings[:-1]]
+    by_hand = before.trainings[-1]
+
+    def goes_on(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
+        training = by_imitation(name, learning_rate, steps, start, WITH_LASTING, STEPS)
+        return dataclasses.replace(training, learner=short[-1].learner)
+
+    family = goes_on("symla-family_lasting", 0.001, 220, short[-1].name)
+    return dataclasses.replace(
+        before,
+        trainings=(
+            *short,
+            dataclasses.replace(family, tested=False),
+            goes_on("symla-one_rule_lasting", 0.0003, 100, family.name),
+            by_hand,
+        ),
+    )
+
+
 def quick() -> Scale:
     """About a minute: the actor-critic, tuned on all members."""
     small = on_members(1, 0.03, steps=20, length=100)
@@ -298,5 +332,6 @@ ONE_RULE_STUDY = Study(
         "gradient": gradient(),
         "imitation": imitation(),
         "standardised": standardised(),
+        "lasting": lasting(),
     },
 )

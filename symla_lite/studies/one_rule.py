@@ -272,13 +272,13 @@ def lasting() -> Scale:
         training = by_imitation(name, learning_rate, steps, start, WITH_LASTING, STEPS)
         return dataclasses.replace(training, learner=short[-1].learner)
 
-    family = goes_on("symla-family_lasting", 0.001, 220, short[-1].name)
+    family = goes_on("symla-family_lasting", 0.001, 480, short[-1].name)
     return dataclasses.replace(
         before,
         trainings=(
             *short,
             dataclasses.replace(family, tested=False),
-            goes_on("symla-one_rule_lasting", 0.0003, 100, family.name),
+            goes_on("symla-one_rule_lasting", 0.0003, 140, family.name),
             by_hand,
         ),
     )

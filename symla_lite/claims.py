@@ -719,6 +719,8 @@ ONE_RULE = "symla-one_rule"
 """SymLA, meta-trained on generated worlds alone."""
 STANDARDISED = "symla-one_rule_standardised"
 """The same, then meta-trained with standardised rewards, in lifetimes as long as in the tests."""
+ONE_RULE_LASTING = "symla-one_rule_lasting"
+"""The same, then meta-trained on `generated.LASTING`, too."""
 
 
 def kind_learned(kind: str, training: str, runs: Results) -> list[Finding]:
@@ -775,6 +777,12 @@ STANDARDISED_CLAIMS = asked_of_each_kind(
     STANDARDISED,
 )
 """The same of the theta that went on from these with standardised rewards."""
+LASTING_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds, some of whose rewards stop for a while, learns:",
+    "lasting",
+    ONE_RULE_LASTING,
+)
+"""The same of the theta that went on from these on `generated.LASTING`, too."""
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -23,6 +23,7 @@ from symla_lite.claims import (
     BY_IMITATION_CLAIMS,
     BY_POLICY_CLAIMS,
     CLAIMS,
+    LASTING_CLAIMS,
     ONE_RULE_CLAIMS,
     STANDARDISED_CLAIMS,
     answer,
@@ -54,7 +55,13 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
         FileTrouble: a record is missing or damaged.
     """
     found: dict[str, Any] = {"criteria": checksums()}
-    of_one_rule = (ONE_RULE_CLAIMS, BY_POLICY_CLAIMS, BY_IMITATION_CLAIMS, STANDARDISED_CLAIMS)
+    of_one_rule = (
+        ONE_RULE_CLAIMS,
+        BY_POLICY_CLAIMS,
+        BY_IMITATION_CLAIMS,
+        STANDARDISED_CLAIMS,
+        LASTING_CLAIMS,
+    )
     for claim in (*CLAIMS, *itertools.chain(*of_one_rule)):
         runs = asked_of(claim, out)
         lines = {

@@ -14,6 +14,7 @@ from symla_lite.environments import (
     FAMILY,
     FURTHER,
     HARDER,
+    LASTING,
     WIDER,
     cube,
     linear_bandit,
@@ -287,6 +288,30 @@ def test_rewards_that_pause_are_paid_for_some_steps_and_then_not():
     assert abs(runs.std() / runs.mean() - (19 / 20) ** 0.5) < 0.2
 
 
+def test_an_episode_begins_with_rewards_as_often_as_was_said():
+    environment = reward_pauses(random_mdp(4, 3, episode=30), 10**6, first=0.4)
+    task = environment.draw_task(KEY)
+    states, seen = jax.vmap(environment.reset, (0, None))(jax.random.split(KEY, 4000), task)
+    assert stats.binomtest(int(states.paying.sum()), 4000, 0.4).pvalue > 1e-3
+    # Whether it is paid says nothing of where it begins.
+    places = np.asarray(states.state.state)
+    table = [np.bincount(places[np.asarray(states.paying) == on], minlength=4) for on in (0, 1)]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+    assert np.all(np.asarray(table) > 100) and np.isfinite(seen).all()
+
+
+def test_where_all_episodes_begin_with_rewards_nothing_has_changed():
+    """Records of members from before `first` was an option still match."""
+    environment = reward_pauses(random_mdp(4, 3), 20)
+    assert environment.options["steps"] == 20 and "first" not in environment.options
+    within = random_mdp(4, 3)
+    task = environment.draw_task(KEY)
+    for key in jax.random.split(KEY, 5):
+        state, o = environment.reset(key, task)
+        np.testing.assert_array_equal(o, within.reset(key, task)[1])
+        assert state.paying == 1
+
+
 def test_a_reward_that_is_no_number_does_not_come_through_a_pause():
     within = random_mdp(4, 3)
     broken = dataclasses.replace(
@@ -462,7 +487,7 @@ def best(environment, tasks):
     return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-MEMBERS = FAMILY | FURTHER | WIDER | HARDER
+MEMBERS = FAMILY | FURTHER | WIDER | HARDER | LASTING
 
 POLICIES = ("best", "random", "the first action", "by sight", "taught")
 """Those in the middle do without the reward. The last does what the environment's teacher says."""
@@ -525,6 +550,9 @@ EARNS = {
     "unstable-5-2-signed-scaled-zero": (1.20, 1.0),
     "linear-3-4-pausing": (0.47, 1.0),
     "mdp-1-6-1-noisy-pausing": (0.89, 1.0),
+    "mdp-1-40-1-noisy-zero-pausing": (1.68, 1.0),
+    "unstable-5-2-signed-scaled-zero-pausing": (0.52, 0.69),
+    "unstable-4-2-signed-zero-pausing": (0.34, 0.875),
 }
 """What planning earns a step in each member beyond a random policy, and the share of tasks in which
 that is more than 0.02; over 200 tasks."""
@@ -557,8 +585,8 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
 def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
     sizes = {environment.sizes for environment in MEMBERS.values()}
     assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6
-    assert len(HARDER) == 6 and len(MEMBERS) == 32
-    assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 24 for A, B in sizes)
+    assert len(HARDER) == 6 and len(LASTING) == 3 and len(MEMBERS) == 35
+    assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 40 for A, B in sizes)
     for name, environment in MEMBERS.items():
         assert environment.name == name and ENVIRONMENTS[name] is environment
         assert name.startswith(("linear-", "mdp-", "system-", "cube-", "unstable-"))

@@ -9,13 +9,15 @@ from symla_lite.claims import (
     BY_POLICY_CLAIMS,
     CONTROLS,
     KEPT,
+    LASTING_CLAIMS,
     ONE_RULE,
     ONE_RULE_CLAIMS,
+    ONE_RULE_LASTING,
     STANDARDISED,
     STANDARDISED_CLAIMS,
     verdict,
 )
-from symla_lite.environments import FAMILY, FURTHER, HARDER, WIDER
+from symla_lite.environments import FAMILY, FURTHER, HARDER, LASTING, WIDER
 from symla_lite.studies.one_rule import (
     ALL_MEMBERS,
     KINDS,
@@ -23,6 +25,7 @@ from symla_lite.studies.one_rule import (
     SEEN_NOTHING,
     WITH_FURTHER,
     WITH_HARDER,
+    WITH_LASTING,
     WITH_WIDER,
     WORLDS,
 )
@@ -116,6 +119,7 @@ def test_one_world_of_a_kind_that_is_not_learned_is_enough():
         (BY_POLICY_CLAIMS, "gradient", ONE_RULE),
         (BY_IMITATION_CLAIMS, "imitation", ONE_RULE),
         (STANDARDISED_CLAIMS, "standardised", STANDARDISED),
+        (LASTING_CLAIMS, "lasting", ONE_RULE_LASTING),
     ],
 )
 def test_the_claims_about_the_other_theta_ask_the_same_of_their_records(asked, scale, training):
@@ -182,6 +186,27 @@ def test_standardised_rewards_come_last_in_long_lifetimes_and_with_members_of_th
     assert {test.name for test in STUDY.tests(last)} == {
         test.name for test in STUDY.tests(scale.training(ONE_RULE))
     }
+
+
+def test_what_lasts_goes_on_from_there_with_three_members_more():
+    before, scale = STUDY.scale("standardised"), STUDY.scale("lasting")
+    last = scale.training(ONE_RULE_LASTING)
+    first = scale.training(last.start)
+    assert first.start == STANDARDISED and not first.tested
+    assert [x.name for x in scale.trainings if x.tested] == [last.name, "actor-critic-standardised"]
+    # What is recorded elsewhere is the same training, so that it is copied and not run again.
+    for training in before.trainings:
+        again = scale.training(training.name)
+        assert again.outer == training.outer and again.environment.name == training.environment.name
+        assert (again.start, again.learner.options) == (training.start, training.learner.options)
+    new = WITH_LASTING.parts[len(WITH_HARDER.parts) :]
+    assert WITH_LASTING.parts[: len(WITH_HARDER.parts)] == WITH_HARDER.parts
+    assert [part.environment for part in new] == list(LASTING.values())
+    assert {part.share for part in new} == {2}
+    for training in (first, last):
+        assert training.environment is WITH_LASTING and training.learner is not None
+        assert training.outer.lifetimes == 4 * (24 + 2 * 3)  # four of a member, eight of the new
+    assert not set(LASTING) & {world.name for world in WORLDS.values()}
 
 
 def test_every_world_has_all_controls_that_mean_something_there():

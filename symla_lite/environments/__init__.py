@@ -108,6 +108,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **FURTHER,
     **WIDER,
     **HARDER,
+    **LASTING,
 }
 """All that have a name on the command line or in a record."""
 

@@ -263,7 +263,8 @@ def standardised() -> Scale:
 
 def lasting() -> Scale:
     """Half an hour of one CPU core more for each seed of `standardised`: `generated.LASTING` comes
-    in, and theta goes on from there."""
+    in, and theta goes on from there. Tests have twice as many lifetimes: on the poles one differs
+    much from another."""
     before = standardised()
     short = [dataclasses.replace(training, tested=False) for training in before.trainings[:-1]]
     by_hand = before.trainings[-1]
@@ -281,6 +282,7 @@ def lasting() -> Scale:
             goes_on("symla-one_rule_lasting", 0.0003, 140, family.name),
             by_hand,
         ),
+        test_lifetimes=400,
     )
 
 

@@ -39,14 +39,14 @@ from symla_lite.studies import Study, Training, records, results
 from symla_lite.studies.run import record_path
 
 ALIASES: dict[str, str] = {
-    "one-rule": "tasks/night/symla-hearts_2-0",
-    "generated-worlds": "one_rule/standardised/symla-one_rule_standardised-0",
+    "one-rule": "one_rule/standardised/symla-one_rule_standardised-0",
+    "hearts": "tasks/night/symla-hearts_2-0",
     "bandits": "bandits/standard/symla-uniform-0",
     "linear-bandits": "tasks/standard/symla-linear_4-0",
     "cartpole": "observation_spaces/standard/symla-cartpole-0",
 }
-"""Short names of records. "one-rule" is the theta that learns most in gymnasium's environments so
-far; "generated-worlds" is Chapter 14's."""
+"""Short names of records. "one-rule" is Chapter 14's, with standardised rewards; it learns most in
+gymnasium's environments so far."""
 
 REFERENCES: dict[str, Callable[[], Learner]] = {
     "random": random_policy,

@@ -4,6 +4,7 @@ After Mitchell et al. (2019), "Model Cards for Model Reporting". Every number is
 when the card is written.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -13,9 +14,11 @@ from symla_lite import agent, play
 from symla_lite.agent import REFERENCES, Record
 from symla_lite.checks import Count, Name
 from symla_lite.environments.environment import Environment
+from symla_lite.environments.mixture import Mixture
 from symla_lite.figures import bracketed
 from symla_lite.learner import count
 from symla_lite.meta_testing import Estimate
+from symla_lite.meta_training import Environments
 from symla_lite.play import WITHOUT_REWARD
 from symla_lite.studies import Study, records, results
 from symla_lite.studies.study import BLOCKS
@@ -104,14 +107,21 @@ def lines(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
+def shortly(environment: Environments) -> str:
+    """Its name; a mixture of many would have a line for each, so they are counted."""
+    parts = environment.parts if isinstance(environment, Mixture) else ()
+    return f"{len(parts)} environments at once" if len(parts) > 4 else environment.name
+
+
 def way(record: Record) -> list[str]:
     """The environments that theta was meta-trained on, one after the other."""
     trainings = record.study.scale(record.scale)
     training, names = record.training, []
     while training is not None:
-        names.insert(0, training.environment.name)
+        names.insert(0, shortly(training.environment))
         training = trainings.training(training.start) if training.start else None
-    return names
+    # Two stages in a row may differ in nothing but the step size.
+    return [name for name, _ in itertools.groupby(names)]
 
 
 class Table(NamedTuple):

@@ -196,7 +196,7 @@ def test_the_switches_decide_what_is_done_to_what_comes_in():
         for s in (True, False)
         for r in (True, False)
     }
-    assert names[False, False] == "symla" and len(set(names.values())) == 4
+    assert names[False, False] == "symla, standardising rewards" and len(set(names.values())) == 4
 
 
 # Programs

@@ -11,7 +11,7 @@ from symla_lite.agent import REFERENCES
 from symla_lite.play import WITHOUT_REWARD, Played
 from symla_lite.studies import results
 
-RULE = "tasks/night/symla-hearts_2-0"
+RULE = "one_rule/standardised/symla-one_rule_standardised-0"
 
 
 def rows(text):
@@ -33,7 +33,11 @@ def test_the_numbers_are_those_of_the_records():
         wanted = [seen[:100].mean(), seen[-200:].mean(), unpaid[-200:].mean()]
         np.testing.assert_allclose(shown, wanted, atol=6e-4)
         assert len(re.findall(r"-?\d\.\d{3}", chance)) == 3
-    assert table["meta-trained on"] == ["linear-1-2, then linear-4-4, then hearts-2-standardised"]
+    assert table["meta-trained on"] == [
+        "linear-1-2 + linear-4-4, then 26 environments at once, then 24 environments at once"
+    ]
+    earlier = rows(card.card("hearts"))["meta-trained on"]
+    assert earlier == ["linear-1-2, then linear-4-4, then hearts-2-standardised"]
     assert "2,640 meta-parameters" in table["learner"][0]
     assert table["record"] == [f"data/{RULE}.safetensors"]
 
@@ -55,7 +59,7 @@ def test_the_numbers_of_gymnasium_are_those_of_its_records():
 
 
 def test_a_control_has_no_row_of_its_own():
-    for name in ("generated-worlds", "observation_spaces/standard/symla-acrobot-0"):
+    for name in ("hearts", "observation_spaces/standard/symla-acrobot-0"):
         record = agent.record(name)
         tests = record.study.tests(record.training)
         usual = [test.name for test in tests if test.learner is record.training.learner]
@@ -120,7 +124,7 @@ def test_the_last_fifth_of_a_card_is_that_of_a_game():
 
 
 def test_another_record_gives_another_card(tmp_path, monkeypatch):
-    for folder in ("tasks", "play"):
+    for folder in ("one_rule", "play"):
         shutil.copytree(results.recorded() / folder, tmp_path / folder)
     monkeypatch.setattr(results, "recorded", lambda: tmp_path)
     before = card.card("one-rule")

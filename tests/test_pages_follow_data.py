@@ -215,7 +215,7 @@ def test_chapter_12_is_not_built_where_what_is_observed_makes_its_text_false(
 def test_the_page_on_your_environment_is_not_built_from_records_that_make_its_text_false(
     data, monkeypatch, environment, agent
 ):
-    data("tasks")
+    data("one_rule")
     path = data("play").parent / f"{environment}.safetensors"
     page = cells("your_environment.md", section="Where it learns, and where not")
     said = shown(page, monkeypatch)

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from symla_lite import checkpoint, claims, studies
 from symla_lite.baselines import bayes_optimal
@@ -642,6 +643,31 @@ def test_chapter_14_all_four_theta_learn_a_world_that_they_never_saw(scale, worl
     for other in others:
         more = end - other
         assert np.all(more.mean(axis=1) > 2 * more.std(axis=1) / np.sqrt(more.shape[1]))
+
+
+def test_chapter_14_a_pole_with_a_hidden_sign_is_learned_in_5000_steps():
+    """At least 0.05 a step above its control without reward, and rising; Student's t over the means
+    of four seeds."""
+    runs = results.load(studies.named("long_lifetimes"), "one_rule")
+    assert runs.study.scale("one_rule").test_length == 5000
+    assert len(runs.seeds(claims.STANDARDISED)) == 4
+
+    def tenth(name, which):
+        blocks = runs.stack(claims.STANDARDISED, f"{name}/blocks")
+        return blocks[..., which].mean(axis=1) / 500
+
+    end = tenth("cartpole_signed", -1)
+    at_random = runs.reference("random/cartpole_signed/blocks")[..., -1].mean() / 500
+    more = {
+        "rise": end - tenth("cartpole_signed", 0),
+        "reward": end - tenth("cartpole_signed_without_reward", -1),
+        "observation": end - tenth("cartpole_signed_without_observation", -1),
+        "random": end - at_random,
+    }
+    for what, values in more.items():
+        low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+        print(f"{what}: {values.mean():.3f} [{low:.3f}, {high:.3f}]")
+        assert low > (0.05 if what == "reward" else 0)
 
 
 @pytest.mark.parametrize(

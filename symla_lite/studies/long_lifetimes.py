@@ -85,8 +85,8 @@ def paper() -> Scale:
 
 
 def of_one_rule() -> Scale:
-    """The last thetas of Chapter 14, and the actor-critic beside them: half an hour of a CPU core,
-    where Study `one_rule` is recorded."""
+    """The thetas of Chapter 14 with standardised rewards, and the actor-critic beside them: half an
+    hour of a CPU core, where Study `one_rule` is recorded."""
     return dataclasses.replace(one_rule.standardised(), test_lifetimes=100, test_length=STEPS)
 
 

@@ -114,6 +114,7 @@ NUMBERS = {
     "colours": Numbers(True, 16, (1, 257, 0)),
     "cut": POSITIVE,
     "discount": Numbers(False, 0.5, (-0.1, 1.1)),
+    "first": Numbers(False, 0.5, (0, 1.1, -0.1)),
     "most": Numbers(False, 2.0, (1, 0, -3.0)),
     "persistence": Numbers(False, 0.5, (-0.1, 1)),
     "rate": Numbers(False, 0.5, (0, 1, -0.1)),

@@ -204,7 +204,8 @@ def test_what_lasts_goes_on_from_there_with_three_members_more():
     assert [part.environment for part in new] == list(LASTING.values())
     assert {part.share for part in new} == {2}
     for training in (first, last):
-        assert training.environment is WITH_LASTING and training.learner is not None
+        assert training.environment is WITH_LASTING
+        assert training.learner.name.endswith(", standardising rewards")
         assert training.outer.lifetimes == 4 * (24 + 2 * 3)  # four of a member, eight of the new
     assert not set(LASTING) & {world.name for world in WORLDS.values()}
 

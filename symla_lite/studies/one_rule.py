@@ -74,6 +74,9 @@ WITH_LASTING = Mixture(
 )
 """The same with `generated.LASTING`, too, each with twice as many lifetimes as another."""
 
+STANDARDISING = standardising_rewards(symla())
+"""SymLA that receives standardised rewards."""
+
 STEPS = 1000
 """L, steps in a meta-test lifetime."""
 
@@ -229,6 +232,14 @@ def imitation() -> Scale:
     )
 
 
+def by_standardised(
+    name: str, learning_rate: Positive, steps: Count, start: str, members: Mixture
+) -> Training:
+    """The same with standardised rewards, in lifetimes as long as those of the tests."""
+    training = by_imitation(name, learning_rate, steps, start, members, STEPS)
+    return dataclasses.replace(training, learner=STANDARDISING)
+
+
 def standardised() -> Scale:
     """Three quarters of an hour of one CPU core more for each seed of `imitation`: the learner
     receives standardised rewards, lifetimes become as long as those of the tests, and
@@ -236,13 +247,7 @@ def standardised() -> Scale:
     with them on the same members, in shorter lifetimes."""
     before = imitation()
     short = [dataclasses.replace(training, tested=False) for training in before.trainings[:3]]
-    learner = standardising_rewards(symla())
-
-    def by_standardised(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
-        training = by_imitation(name, learning_rate, steps, start, WITH_HARDER, STEPS)
-        return dataclasses.replace(training, learner=learner)
-
-    family = by_standardised("symla-family_standardised", 0.002, 350, short[-1].name)
+    family = by_standardised("symla-family_standardised", 0.002, 350, short[-1].name, WITH_HARDER)
     by_hand = Training(
         "actor-critic-standardised",
         standardising_rewards(actor_critic()),
@@ -254,7 +259,7 @@ def standardised() -> Scale:
         trainings=(
             *short,
             dataclasses.replace(family, tested=False),
-            by_standardised("symla-one_rule_standardised", 0.0005, 120, family.name),
+            by_standardised("symla-one_rule_standardised", 0.0005, 120, family.name, WITH_HARDER),
             by_hand,
         ),
         test_lifetimes=200,
@@ -268,18 +273,13 @@ def lasting() -> Scale:
     before = standardised()
     short = [dataclasses.replace(training, tested=False) for training in before.trainings[:-1]]
     by_hand = before.trainings[-1]
-
-    def goes_on(name: str, learning_rate: Positive, steps: Count, start: str) -> Training:
-        training = by_imitation(name, learning_rate, steps, start, WITH_LASTING, STEPS)
-        return dataclasses.replace(training, learner=short[-1].learner)
-
-    family = goes_on("symla-family_lasting", 0.001, 480, short[-1].name)
+    family = by_standardised("symla-family_lasting", 0.001, 480, short[-1].name, WITH_LASTING)
     return dataclasses.replace(
         before,
         trainings=(
             *short,
             dataclasses.replace(family, tested=False),
-            goes_on("symla-one_rule_lasting", 0.0003, 140, family.name),
+            by_standardised("symla-one_rule_lasting", 0.0003, 140, family.name, WITH_LASTING),
             by_hand,
         ),
         test_lifetimes=400,

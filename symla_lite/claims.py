@@ -721,6 +721,8 @@ STANDARDISED = "symla-one_rule_standardised"
 """The same, then meta-trained with standardised rewards, in lifetimes as long as in the tests."""
 ONE_RULE_LASTING = "symla-one_rule_lasting"
 """The same, then meta-trained on `generated.LASTING`, too."""
+ONE_RULE_SUCCESSES = "symla-one_rule_successes"
+"""The same, then meta-trained on `generated.SUCCESSES`, too."""
 
 
 def kind_learned(kind: str, training: str, runs: Results) -> list[Finding]:
@@ -783,6 +785,20 @@ LASTING_CLAIMS = asked_of_each_kind(
     ONE_RULE_LASTING,
 )
 """The same of the theta that went on from these on `generated.LASTING`, too."""
+SUCCESSES_CLAIMS = asked_of_each_kind(
+    "A theta of generated worlds, some of which pay successes and stop, learns:",
+    "successes",
+    ONE_RULE_SUCCESSES,
+)
+"""The same of the theta that went on from these on `generated.SUCCESSES`, too."""
+EVERY_ONE_RULE_CLAIM = (
+    *ONE_RULE_CLAIMS,
+    *BY_POLICY_CLAIMS,
+    *BY_IMITATION_CLAIMS,
+    *STANDARDISED_CLAIMS,
+    *LASTING_CLAIMS,
+)
+"""What is asked of all theta of Chapter 14, in the order in which they came."""
 
 
 CLAIMS: tuple[Claim, ...] = (

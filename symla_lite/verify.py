@@ -4,7 +4,6 @@ Every line and verdict of the reproduction card is computed again from `data/` a
 `data/verdicts.json`, and a sample of the recorded thetas is meta-tested again.
 """
 
-import itertools
 import json
 import math
 import random
@@ -20,12 +19,8 @@ from symla_lite import __main__ as command_line
 from symla_lite import checkpoint, studies
 from symla_lite.checks import Index, Seed
 from symla_lite.claims import (
-    BY_IMITATION_CLAIMS,
-    BY_POLICY_CLAIMS,
     CLAIMS,
-    LASTING_CLAIMS,
-    ONE_RULE_CLAIMS,
-    STANDARDISED_CLAIMS,
+    EVERY_ONE_RULE_CLAIM,
     answer,
     asked_of,
 )
@@ -55,14 +50,7 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
         FileTrouble: a record is missing or damaged.
     """
     found: dict[str, Any] = {"criteria": checksums()}
-    of_one_rule = (
-        ONE_RULE_CLAIMS,
-        BY_POLICY_CLAIMS,
-        BY_IMITATION_CLAIMS,
-        STANDARDISED_CLAIMS,
-        LASTING_CLAIMS,
-    )
-    for claim in (*CLAIMS, *itertools.chain(*of_one_rule)):
+    for claim in (*CLAIMS, *EVERY_ONE_RULE_CLAIM):
         runs = asked_of(claim, out)
         lines = {
             finding.what: [*(round(x, 4) for x in finding.found), finding.must, finding.holds]

@@ -107,7 +107,9 @@ NUMBERS = {
     **dict.fromkeys("actions arms initial_states population side ways".split(), CHOICE),
     "seed": SEED,
     **dict.fromkeys("actor_rate alpha critic_rate initial_scale learning_rate".split(), POSITIVE),
-    **dict.fromkeys("margin memory output_scale prediction_rate sigma spread".split(), POSITIVE),
+    **dict.fromkeys(
+        "margin memory output_scale prediction_rate sigma spread steepness".split(), POSITIVE
+    ),
     **dict.fromkeys("gap initial_std noise save_every seconds std".split(), NOT_NEGATIVE),
     **dict.fromkeys("level p trace".split(), SHARE),
     **dict.fromkeys("bonus bound forget_bias least none value".split(), REAL),

@@ -23,6 +23,7 @@ from symla_lite.environments import (
     reward_noise,
     reward_pauses,
     reward_rare,
+    reward_successes,
     unstable_system,
 )
 from symla_lite.environments.generated import WALL, System, Table, Unstable
@@ -352,6 +353,21 @@ def test_a_rare_reward_is_paid_as_often_as_was_said_and_else_is_zero():
     of_all = np.clip(before @ np.asarray(task).T / 2**0.5, -1, 1)
     by_hand = np.take_along_axis(of_all, actions[1:, None], axis=1)[:, 0]
     np.testing.assert_allclose(new.reward[1:][paid[1:]], by_hand[paid[1:]], atol=1e-5)
+
+
+@pytest.mark.parametrize("steepness", [0.5, 4.0])
+def test_a_reward_becomes_a_success_as_often_as_the_logistic_curve_says(steepness):
+    environment = reward_successes(linear_bandit(2, 3), steepness)
+    task, *_, actions, new = followed(environment, jax.random.key(6), 4000)
+    assert set(np.unique(new.reward)) == {0.0, 1.0}
+    before = new.observation[:-1]
+    inside = np.clip(before @ np.asarray(task).T / 2**0.5, -1, 1)
+    r = np.take_along_axis(inside, actions[1:, None], axis=1)[:, 0]
+    p = 1 / (1 + np.exp(-steepness * r))
+    more = new.reward[1:] - p
+    for some in (r < -0.5, np.abs(r) <= 0.5, r > 0.5):
+        assert some.sum() > 300
+        assert abs(more[some].mean()) < 4 * (0.25 / some.sum()) ** 0.5
 
 
 # The family. Whether a world can be solved, and by learning only.

@@ -24,6 +24,7 @@ from symla_lite.environments import (
     reward_rare,
     reward_scale,
     reward_sign,
+    reward_successes,
     reward_zero,
     rewards_swapped,
 )
@@ -117,7 +118,9 @@ def test_the_best_action_pays_most_through_every_transform(change):
     assert np.all(best(said) >= (less < AS_GOOD / 2)) and np.all(best(said) <= (less < 2 * AS_GOOD))
 
 
-@pytest.mark.parametrize("change", [lambda e: delayed(e, 2), lambda e: reward_noise(e, 0.5)])
+@pytest.mark.parametrize(
+    "change", [lambda e: delayed(e, 2), lambda e: reward_noise(e, 0.5), reward_successes]
+)
 def test_what_comes_later_or_by_chance_changes_nothing_about_what_is_best(change):
     environment = change(reward_rare(TEACHER, 0.5))
     task = environment.draw_task(KEY)

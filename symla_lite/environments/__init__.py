@@ -8,6 +8,7 @@ from symla_lite.environments.generated import (
     FURTHER,
     HARDER,
     LASTING,
+    SUCCESSES,
     WIDER,
     cube,
     linear_system,
@@ -28,6 +29,7 @@ from symla_lite.environments.transforms import (
     reward_rare,
     reward_scale,
     reward_sign,
+    reward_successes,
     reward_zero,
     rewards_standardised,
     rewards_swapped,
@@ -42,6 +44,7 @@ __all__ = [
     "FURTHER",
     "HARDER",
     "LASTING",
+    "SUCCESSES",
     "WIDER",
     "Environment",
     "Mixture",
@@ -68,6 +71,7 @@ __all__ = [
     "reward_rare",
     "reward_scale",
     "reward_sign",
+    "reward_successes",
     "reward_zero",
     "rewards_standardised",
     "rewards_swapped",
@@ -109,6 +113,7 @@ ENVIRONMENTS: dict[str, Environment] = {
     **WIDER,
     **HARDER,
     **LASTING,
+    **SUCCESSES,
 }
 """All that have a name on the command line or in a record."""
 

@@ -12,9 +12,10 @@ to control:
 - `cube`: a place to go to, near or farther, which is drawn anew in every episode and can be seen.
 
 `transforms` change the reward: `delayed`, `reward_noise`, `reward_pauses`, `reward_rare`,
-`reward_sign`, `reward_scale`, `reward_zero`. Sizes belong to an environment; all else is drawn with
-the task. Under a random policy inputs have mean 0 and variance 1 over tasks (between 0.2 and 2.5 in
-what runs away), and rewards are of order one, so that no world needs `transforms.standardised`.
+`reward_sign`, `reward_scale`, `reward_successes`, `reward_zero`. Sizes belong to an environment;
+all else is drawn with the task. Under a random policy inputs have mean 0 and variance 1 over tasks
+(between 0.2 and 2.5 in what runs away), and rewards are of order one, so that no world needs
+`transforms.standardised`.
 
 Whoever knows the task can say which action is best, or nearly so: in a table by action values with
 a discount, in a system with a target by plans of a few steps, in what runs away one step ahead, on
@@ -42,6 +43,7 @@ from symla_lite.environments.transforms import (
     reward_rare,
     reward_scale,
     reward_sign,
+    reward_successes,
     reward_zero,
     to_unit,
 )
@@ -627,6 +629,17 @@ def lasting() -> list[Environment]:
     ]
 
 
+def successes() -> list[Environment]:
+    """The members of `SUCCESSES`."""
+    return [
+        # A success pays 1 and a failure nothing, and then nothing is paid for a while.
+        reward_pauses(reward_successes(linear_bandit(3, 4), 3.0), 300),
+        reward_pauses(reward_successes(random_mdp(3, 5, 4, noise=1.0)), 300),
+        # There are many arms, behind much noise.
+        reward_pauses(reward_noise(random_mdp(1, 40, 1), 1.0), 150),
+    ]
+
+
 FAMILY: dict[str, Environment] = {environment.name: environment for environment in family()}
 """Members of the family to meta-train on, from easy to hard."""
 FURTHER: dict[str, Environment] = {environment.name: environment for environment in further()}
@@ -645,3 +658,8 @@ LASTING: dict[str, Environment] = {environment.name: environment for environment
 """Three more, for the scale `lasting` alone: forty arms and two systems that run away, whose
 rewards have a hidden zero and stop for a while. They were made when it was known that theta did not
 keep what it had learned on the CartPole with a hidden sign, nor, for one seed, with fifty arms."""
+SUCCESSES: dict[str, Environment] = {environment.name: environment for environment in successes()}
+"""Three more, for the scale `successes` alone, which does without the forty arms of `LASTING`: two
+whose rewards are 0 or 1 and depend on what is seen, and forty arms behind more noise. All stop for
+a while. They were made when it was known that theta leaves the better arm of a bandit that pays 0
+or 1 when nothing is paid any more."""

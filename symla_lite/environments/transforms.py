@@ -469,6 +469,23 @@ def reward_rare(
     return _reward_drawn(environment, "rare", {"probability": probability}, earn)
 
 
+def reward_successes(environment: Environment, steepness: Positive = 2.0) -> Environment:
+    """Each reward becomes a success, 1, or a failure, 0.
+
+    A reward r is a success with probability 1 / (1 + exp(-steepness r)), so that more of it makes a
+    success more likely, and a failure says little by itself.
+
+    Args:
+        environment: whose.
+        steepness: how much a reward decides. A very small one leaves all to chance.
+    """
+
+    def earn(key, r):
+        return (jax.random.uniform(key) < jax.nn.sigmoid(steepness * r)).astype(float)
+
+    return _reward_drawn(environment, "successes", {"steepness": steepness}, earn)
+
+
 def reward_pauses(
     environment: Environment,
     steps: Count,

@@ -21,6 +21,7 @@ from symla_lite.environments.generated import (
     FURTHER,
     HARDER,
     LASTING,
+    SUCCESSES,
     WIDER,
 )
 from symla_lite.environments.gymnax import of_gymnax
@@ -73,6 +74,11 @@ WITH_LASTING = Mixture(
     (*WITH_HARDER.parts, *(Part(member, share=2) for member in LASTING.values()))
 )
 """The same with `generated.LASTING`, too, each with twice as many lifetimes as another."""
+WITH_SUCCESSES = Mixture(
+    tuple(part for part in WITH_LASTING.parts if not part.environment.name.startswith("mdp-1-40-"))
+    + tuple(Part(member, share=2) for member in SUCCESSES.values())
+)
+"""The same with `generated.SUCCESSES`, too, in place of the forty arms of `generated.LASTING`."""
 
 STANDARDISING = standardising_rewards(symla())
 """SymLA that receives standardised rewards."""
@@ -266,24 +272,36 @@ def standardised() -> Scale:
     )
 
 
-def lasting() -> Scale:
-    """Half an hour of one CPU core more for each seed of `standardised`: `generated.LASTING` comes
-    in, and theta goes on from there. Tests have twice as many lifetimes: on the poles one differs
-    much from another."""
-    before = standardised()
-    short = [dataclasses.replace(training, tested=False) for training in before.trainings[:-1]]
-    by_hand = before.trainings[-1]
-    family = by_standardised("symla-family_lasting", 0.001, 480, short[-1].name, WITH_LASTING)
+def going_on(before: Scale, name: str, members: Mixture, large: Count, small: Count) -> Scale:
+    """The theta of a scale, meta-trained further on other members: some outer steps, and then some
+    that are smaller. Rules by hand stay as they are. Tests have 400 lifetimes: on the poles one
+    differs much from another."""
+    of_symla = [x for x in before.trainings if x.learner.name.startswith("symla")]
+    by_hand = [x for x in before.trainings if x not in of_symla]
+    start, family, last = of_symla[-1].name, f"symla-family_{name}", f"symla-one_rule_{name}"
     return dataclasses.replace(
         before,
         trainings=(
-            *short,
-            dataclasses.replace(family, tested=False),
-            by_standardised("symla-one_rule_lasting", 0.0003, 140, family.name, WITH_LASTING),
-            by_hand,
+            *(dataclasses.replace(training, tested=False) for training in of_symla),
+            dataclasses.replace(
+                by_standardised(family, 0.001, large, start, members), tested=False
+            ),
+            by_standardised(last, 0.0003, small, family, members),
+            *by_hand,
         ),
         test_lifetimes=400,
     )
+
+
+def lasting() -> Scale:
+    """Half an hour of one CPU core more for each seed of `standardised`: `generated.LASTING` comes
+    in."""
+    return going_on(standardised(), "lasting", WITH_LASTING, large=480, small=140)
+
+
+def successes() -> Scale:
+    """Half an hour more for each seed of `lasting`: `generated.SUCCESSES` comes in."""
+    return going_on(lasting(), "successes", WITH_SUCCESSES, large=400, small=120)
 
 
 def quick() -> Scale:
@@ -335,5 +353,6 @@ ONE_RULE_STUDY = Study(
         "imitation": imitation(),
         "standardised": standardised(),
         "lasting": lasting(),
+        "successes": successes(),
     },
 )

@@ -417,6 +417,7 @@ def array(made: Callable[[Any], Any], *more: Any) -> Check:
     keys = PRNG_KEY in more
     shape = next((axes.split() for axes in more if isinstance(axes, str)), [] if keys else None)
     suits = next((numbers for numbers in more if isinstance(numbers, Range)), Range())
+    bounds = repr(suits)
     give = "give an array" + f" [{', '.join(shape or ())}]" * (shape is not None)
     if keys:
         give = f"{give} of keys" if shape else "give a key, as jax.random.key makes them"
@@ -441,8 +442,8 @@ def array(made: Callable[[Any], Any], *more: Any) -> Check:
             return found
         if MAY_BE_NAN not in more and not np.isfinite(np.asarray(found, np.float64)).all():
             raise Unsuitable(found, f"it holds NaN or infinity, {give} of finite numbers")
-        if repr(suits) and not all(x in suits for x in np.ravel(found).tolist()):
-            raise Unsuitable(found, f"{give} of numbers {suits}")
+        if bounds and not all(x in suits for x in np.ravel(found).tolist()):
+            raise Unsuitable(found, f"{give} of numbers {bounds}")
         return found
 
     return check
@@ -459,7 +460,7 @@ def tree(value: Any, letters: Letters) -> Any:
         if isinstance(leaf, (str, bytes)) or not np.isscalar(leaf) and not hasattr(leaf, "shape"):
             raise Unsuitable(value, "give a tree of arrays")
         if not jnp.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.extended):
-            at(jax.tree_util.keystr(place), array(jnp.asarray), leaf, letters)
+            at("{}", jax.tree_util.keystr(place), array(jnp.asarray), leaf, letters)
     return value
 
 
@@ -496,7 +497,7 @@ def sequence(each: Check, kind: type, filled: bool = False) -> Check:
             value = np.asarray(value).tolist()
         if not isinstance(value, (list, tuple, range)) or filled and not value:
             raise Unsuitable(value, give)
-        found = [at(f"[{i}]", each, x, letters) for i, x in enumerate(value)]
+        found = [at("[{}]", i, each, x, letters) for i, x in enumerate(value)]
         if kind is tuple:
             return tuple(found)
         if all(map(operator.is_, found, value)):
@@ -513,7 +514,7 @@ def row(checks: Sequence[Check]) -> Check:
         if not isinstance(value, (list, tuple)) or len(value) != len(checks):
             raise Unsuitable(value, f"give a tuple of {len(checks)}")
         parts = zip(checks, value)
-        return tuple(at(f"[{i}]", one, x, letters) for i, (one, x) in enumerate(parts))
+        return tuple(at("[{}]", i, one, x, letters) for i, (one, x) in enumerate(parts))
 
     return check
 
@@ -526,7 +527,7 @@ def mapping(keys: Check, values: Check, filled: bool = False) -> Check:
         if not isinstance(value, Mapping) or filled and not value:
             raise Unsuitable(value, give)
         found = {
-            at(".keys()", keys, key, letters): at(f"[{key!r}]", values, x, letters)
+            at(".keys()", key, keys, key, letters): at("[{!r}]", key, values, x, letters)
             for key, x in value.items()
         }
         return value if all(found.get(key) is x for key, x in value.items()) else found
@@ -550,7 +551,7 @@ def named_tuple(kind: type) -> Check:
             raise Unsuitable(value, f"give a {kind.__name__} ({', '.join(kind._fields)})")
         value = kind(*value) if plain else value
         changed = {
-            name: at(f".{name}", check, getattr(value, name), letters)
+            name: at(".{}", name, check, getattr(value, name), letters)
             for name, check in checks.items()
         }
         return value._replace(**changed) if changed else value
@@ -558,12 +559,13 @@ def named_tuple(kind: type) -> Check:
     return check
 
 
-def at(place: str, check: Check, value: Any, letters: Letters) -> Any:
-    """Checks a part of a value; the message says which."""
+def at(place: str, part: Any, check: Check, value: Any, letters: Letters) -> Any:
+    """Checks a part of a value; the message says which, as `place` with the part's number or name
+    in it. They are put together only where they are needed: records have thousands of parts."""
     try:
         return check(value, letters)
     except Unsuitable as bad:
-        raise Unsuitable(bad.value, str(bad), place + bad.place) from None
+        raise Unsuitable(bad.value, str(bad), place.format(part) + bad.place) from None
 
 
 # Trees, such as a theta, and the memory that they take.

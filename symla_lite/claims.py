@@ -119,18 +119,30 @@ def verdict(findings: Sequence[Finding], needed: Sequence[Finding] = ()) -> Verd
     return Verdict(word, *counts, len(findings))
 
 
-def asked_of(claim: Claim, out: Path | None = None) -> list[Results]:
+def load(study: str, scale: str, out: Path | None = None) -> Results:
+    """All records of a study, by its name: `results.load`."""
+    return results.load(studies.named(study), scale, out)
+
+
+def remembering() -> Callable[..., Results]:
+    """A `load` that reads the same records once, however many claims are asked of them."""
+    return functools.cache(load)
+
+
+def asked_of(
+    claim: Claim, out: Path | None = None, load: Callable[..., Results] = load
+) -> list[Results]:
     """The results that a claim is asked of, one for each of its scales.
 
     Args:
         claim: which.
         out: the folder of all records; None takes those that come with the package.
+        load: `(study, scale, out) -> results`; `remembering()` for many claims.
 
     Raises:
         FileTrouble: a record is missing or damaged.
     """
-    study = studies.named(claim.study)
-    return [results.load(study, scale, out) for scale in claim.scales]
+    return [load(claim.study, scale, out) for scale in claim.scales]
 
 
 def answer(claim: Claim, *runs: Results) -> Verdict:

@@ -23,6 +23,7 @@ from symla_lite.claims import (
     EVERY_ONE_RULE_CLAIM,
     answer,
     asked_of,
+    remembering,
 )
 from symla_lite.studies import records, results
 from symla_lite.studies.criteria import checksums
@@ -50,8 +51,9 @@ def verdicts(out: Path | None = None) -> dict[str, Any]:
         FileTrouble: a record is missing or damaged.
     """
     found: dict[str, Any] = {"criteria": checksums()}
+    load = remembering()
     for claim in (*CLAIMS, *EVERY_ONE_RULE_CLAIM):
-        runs = asked_of(claim, out)
+        runs = asked_of(claim, out, load)
         lines = {
             finding.what: [*(round(x, 4) for x in finding.found), finding.must, finding.holds]
             for finding in claim.findings(*runs)

@@ -330,11 +330,15 @@ def test_while_rewards_pause_the_world_goes_on_and_the_best_action_is_the_same()
     place, seen = within.reset(KEY, task)
     np.testing.assert_array_equal(o, seen)
     paid = 0
+    step, step_within = jax.jit(environment.step), jax.jit(within.step)
+    teach, teach_within = (
+        jax.jit(lambda state, world=world: world.teacher(task, -1.0)(state))
+        for world in (environment, within)
+    )
     for t, key in enumerate(jax.random.split(KEY, 60)):
-        said = environment.teacher(task, -1.0)(state)
-        np.testing.assert_array_equal(said, within.teacher(task, -1.0)(place))
-        new = environment.step(key, task, state, t % 3)
-        own = within.step(jax.random.split(key)[0], task, place, t % 3)
+        np.testing.assert_array_equal(teach(state), teach_within(place))
+        new = step(key, task, state, t % 3)
+        own = step_within(jax.random.split(key)[0], task, place, t % 3)
         np.testing.assert_array_equal(new.observation, own.observation)
         assert new.reward == (own.reward if state.paying else 0)
         paid += state.paying
@@ -589,10 +593,11 @@ def test_a_member_can_be_solved_but_not_without_its_reward(name):
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_key_draws_one_world_and_other_keys_draw_others(name):
-    environment = MEMBERS[name]
-    once, again = (jax.tree.map(np.asarray, drawn(environment, 3)) for _ in range(2))
-    jax.tree.map(np.testing.assert_array_equal, once, again)
-    alone = jax.jit(environment.draw_task)(jax.random.split(KEY, 3)[1])
+    draw_task = MEMBERS[name].draw_task
+    draw = jax.jit(lambda keys: (jax.vmap(draw_task)(keys), draw_task(keys[1])))
+    keys = jax.random.split(KEY, 3)
+    (once, alone), again = (jax.tree.map(np.asarray, draw(keys)) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, (once, alone), again)
     for leaf, one in zip(jax.tree.leaves(once), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(leaf[1], one, atol=1e-6)
     assert any(np.all(leaf[0] != leaf[1]) for leaf in jax.tree.leaves(once))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from symla_lite import card
+from symla_lite import card, imitation
 from symla_lite.environments import (
     BANDITS,
     Mixture,
@@ -31,12 +31,16 @@ from symla_lite.environments import (
 from symla_lite.environments.environment import Environment
 from symla_lite.environments.generated import Corners, Motion, Place
 from symla_lite.environments.transforms import transformed
-from symla_lite.imitation import AS_GOOD, Imitation, best, gradient, log_probability
+from symla_lite.imitation import AS_GOOD, Imitation, best, log_probability
 from symla_lite.learner import Learner
 from symla_lite.lifetime import live, live_taught
 from symla_lite.meta_training import Outer, meta_train
 from symla_lite.studies import results
 from symla_lite.symla import symla
+
+gradient = jax.jit(imitation.gradient, static_argnums=range(5))
+"""As in an outer step. Each operation by itself would be compiled alone."""
+taught = jax.jit(live_taught, static_argnums=range(3))
 
 KEY = jax.random.key(3)
 TEACHER = linear_bandit(3, 4)
@@ -89,10 +93,10 @@ def test_nothing_is_asked_for_where_no_action_is_better():
 def test_a_teacher_speaks_of_the_state_in_which_the_learner_acts():
     learner = symla(hidden=4, message=2)
     theta = learner.init_theta(KEY, TEACHER.sizes)
-    lived, _, said = live_taught(learner, TEACHER, 30, theta, KEY)
+    lived, _, said = taught(learner, TEACHER, 30, theta, KEY)
     pays = np.clip(lived.observation @ np.asarray(lived.task).T / 3**0.5, -1, 1)
     np.testing.assert_allclose(said, pays, atol=1e-5)
-    alone = live(learner, TEACHER, 30, theta, KEY)
+    alone = jax.jit(live, static_argnums=range(3))(learner, TEACHER, 30, theta, KEY)
     jax.tree.map(np.testing.assert_array_equal, lived, alone)
 
 
@@ -112,7 +116,7 @@ def test_the_best_action_pays_most_through_every_transform(change):
         pays = [environment.step(key_step, task, state, jnp.int32(b)).reward for b in range(B)]
         return jnp.stack(pays), environment.teacher(task, 1.0)(state)
 
-    pays, said = jax.vmap(one)(jax.random.split(KEY, 200))
+    pays, said = jax.jit(jax.vmap(one))(jax.random.split(KEY, 200))
     # Rewards are clipped, so that several may pay as much: the best ones are these and no others.
     less = np.max(pays, axis=1, keepdims=True) - pays
     assert np.all(best(said) >= (less < AS_GOOD / 2)) and np.all(best(said) <= (less < 2 * AS_GOOD))
@@ -136,7 +140,7 @@ def test_the_gradient_is_that_of_the_log_probability_of_the_best_actions():
     found, earned = gradient(habit(), TEACHER, 20, 6, Imitation(), theta, key)
     derivative, rewards = np.zeros(4), []
     for one in jax.random.split(key, 6):
-        lived, _, said = live_taught(habit(), TEACHER, 20, theta, one)
+        lived, _, said = taught(habit(), TEACHER, 20, theta, one)
         p = np.exp(theta) / np.exp(theta).sum()
         for values in np.asarray(said):
             among = values == values.max()
@@ -199,14 +203,16 @@ def test_in_a_table_the_best_actions_have_the_largest_value(goals, sign):
             over = goals and to < 2
             Q[s, a] += p * ((pay[to] if goals else pay[s, a]) + 0.9 * V[to] * (not over))
         V = Q.max(axis=1)
+    teach = jax.jit(lambda state: environment.teacher(task, sign)(Place(state, jnp.int32(0))))
     for state in range(5):
-        found = environment.teacher(task, sign)(Place(jnp.int32(state), jnp.int32(0)))
+        found = teach(jnp.int32(state))
         np.testing.assert_allclose(found, Q[state], atol=1e-4)
 
 
 def test_a_plan_stops_where_its_episode_does_and_counts_what_is_paid():
     """With one step left, what is best is what that step pays; of two, what both pay."""
     environment = linear_system(2, 3, target=True, change=True, episode=8)
+    teach = jax.jit(lambda task, motion: environment.teacher(task, 1.0)(motion))
     for key in jax.random.split(KEY, 20):
         task = environment.draw_task(key)
         x = jax.random.normal(key, (1, 2))
@@ -220,10 +226,10 @@ def test_a_plan_stops_where_its_episode_does_and_counts_what_is_paid():
 
         here = height(x[0])
         one = [height(after(x[0], a)) - here for a in range(3)]
-        found = environment.teacher(task, 1.0)(Motion(x, jnp.int32(7)))
+        found = teach(task, Motion(x, jnp.int32(7)))
         np.testing.assert_allclose(found, one, atol=1e-5)
         two = [max(height(after(after(x[0], a), b)) - here for b in range(3)) for a in range(3)]
-        found = environment.teacher(task, 1.0)(Motion(x, jnp.int32(6)))
+        found = teach(task, Motion(x, jnp.int32(6)))
         np.testing.assert_allclose(found, two, atol=1e-5)
 
 

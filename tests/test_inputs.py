@@ -147,7 +147,8 @@ def test_a_derivative_through_it_is_that_of_rewards_taken_as_given():
     learner = standardising_rewards(symla(hidden=4, message=2))
     environment = FAMILY["linear-4-4"]
     theta = random_theta(learner, jax.random.key(0), environment.sizes)
-    found, _ = gradient(learner, environment, 30, 4, Imitation(), theta, jax.random.key(1))
+    of_theta = jax.jit(gradient, static_argnums=range(5))
+    found, _ = of_theta(learner, environment, 30, 4, Imitation(), theta, jax.random.key(1))
     assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves(found))
     assert any(float(jnp.abs(x).max()) > 0 for x in jax.tree.leaves(found))
 

@@ -12,7 +12,7 @@ import pytest
 
 matplotlib.use("agg")
 
-from symla_lite import checkpoint, figures, studies
+from symla_lite import agent, checkpoint, figures, studies
 from symla_lite.claims import CLAIMS
 from symla_lite.learner import Learner
 from symla_lite.studies import results
@@ -54,13 +54,16 @@ def shown(sources, monkeypatch, **names):
 def data(tmp_path, monkeypatch):
     """`(study) -> folder`: a copy of its records, the only ones that pages then find."""
     original = results.recorded()
+    # What was found once is remembered, and would be taken for all there is in the tests after it.
+    agent.recorded.cache_clear()
 
     def use(study):
         shutil.copytree(original / study, tmp_path / study)
         monkeypatch.setattr(results, "recorded", lambda: tmp_path)
         return tmp_path / study / "standard"
 
-    return use
+    yield use
+    agent.recorded.cache_clear()
 
 
 def change(path, alter):

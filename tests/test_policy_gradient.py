@@ -38,6 +38,9 @@ from symla_lite.policy_gradient import (
 from symla_lite.studies import results
 from symla_lite.symla import symla
 
+gradient = jax.jit(policy_gradient.gradient, static_argnums=range(5))
+"""As in an outer step. Each operation by itself would be compiled alone."""
+
 PAYS = np.array([0.3, -0.5, 1.0])
 """What the three arms of the test's bandit pay, always."""
 MEMORY = np.array([[0.6, -0.4, 0.3], [-0.2, 0.5, 0.1]])
@@ -114,7 +117,7 @@ def test_it_points_where_the_expected_reward_grows(length, ends, baseline):
             for e in small
         ]
     )
-    found, earned = policy_gradient.gradient(
+    found, earned = gradient(
         remembering(),
         fixed_arms(ends),
         length,
@@ -151,9 +154,7 @@ def test_with_a_discount_each_action_is_weighed_by_its_discounted_return():
         ]
         wanted += np.exp(log_probabilities(flat, actions, pays).sum()) * (np.array(slopes) @ R)
     how = PolicyGradient(discount=discount, cut=1e9)
-    found, _ = policy_gradient.gradient(
-        remembering(), fixed_arms(), length, 200_000, how, THETA, jax.random.key(2)
-    )
+    found, _ = gradient(remembering(), fixed_arms(), length, 200_000, how, THETA, jax.random.key(2))
     found = np.concatenate([np.ravel(found[name]) for name in "wvb"])
     wanted, found = wanted / np.linalg.norm(wanted), found / np.linalg.norm(found)
     assert np.linalg.norm(found - wanted) < 0.02
@@ -165,9 +166,7 @@ def test_the_cut_is_in_units_of_what_one_step_weighs():
 
     def at(cut, lifetimes=64):
         key, how = jax.random.key(0), PolicyGradient(cut=cut)
-        return policy_gradient.gradient(
-            remembering(), fixed_arms(), 20, lifetimes, how, THETA, key
-        )[0]
+        return gradient(remembering(), fixed_arms(), 20, lifetimes, how, THETA, key)[0]
 
     whole, loose, tight = at(1e9), at(20.0), at(1e-6)
     for name in "wvb":
@@ -194,7 +193,7 @@ def test_with_noise_it_climbs_the_smoothed_objective():
 
     @jax.jit
     def estimate(key):
-        return policy_gradient.gradient(remembering(), fixed_arms(), 1, 64, how, zeros, key)[0]["b"]
+        return gradient(remembering(), fixed_arms(), 1, 64, how, zeros, key)[0]["b"]
 
     found = np.mean(jax.vmap(estimate)(jax.random.split(jax.random.key(1), 2000)), axis=0)
     sharp = slope(np.array(zeros["b"]))
@@ -293,9 +292,7 @@ def test_where_tasks_pay_differently_fewer_lifetimes_tell_the_direction():
     @functools.partial(jax.jit, static_argnums=(1, 2))
     def estimate(key, baseline, lifetimes):
         how = PolicyGradient(discount=0.5, cut=1e9, baseline=baseline)
-        found, _ = policy_gradient.gradient(
-            remembering(), environment, 40, lifetimes, how, THETA, key
-        )
+        found, _ = gradient(remembering(), environment, 40, lifetimes, how, THETA, key)
         flat = ravel_pytree(found)[0]
         return flat / jnp.linalg.norm(flat)
 

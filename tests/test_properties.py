@@ -52,9 +52,10 @@ def test_permuting_inputs_and_outputs_permutes_the_update(units, batch, seed):
     x, R = normal(seed, batch, units[0]), normal(seed + 1, batch)
     a = np.eye(units[-1], dtype=np.float32)[order(seed, 3 * units[-1])[:batch] % units[-1]]
     rho, rho_out = order(seed, units[0]), order(seed + 1, units[-1])
-    then_permuted = backprop.permute(backprop.learn(weights, x, a, R, 0.1), rho, rho_out)
+    learn = jax.jit(backprop.learn)
+    then_permuted = backprop.permute(learn(weights, x, a, R, 0.1), rho, rho_out)
     moved = backprop.permute(weights, rho, rho_out)
-    after = backprop.learn(moved, x[:, rho], a[:, rho_out], R, 0.1)
+    after = learn(moved, x[:, rho], a[:, rho_out], R, 0.1)
     for one, other in zip(then_permuted, after, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
@@ -71,8 +72,8 @@ def test_the_three_passes_are_the_gradient(units, batch, seed):
             y = y @ w if k == len(weights) - 1 else jnp.tanh(y @ w)
         return -jnp.sum(R * jnp.sum(a * jax.nn.log_softmax(y), -1))
 
-    after = backprop.learn(weights, x, a, R, 0.1)
-    for w, slope, new in zip(weights, jax.grad(J)(weights), after, strict=True):
+    after = jax.jit(backprop.learn)(weights, x, a, R, 0.1)
+    for w, slope, new in zip(weights, jax.jit(jax.grad(J))(weights), after, strict=True):
         np.testing.assert_allclose(w - 0.1 * slope, new, rtol=1e-4, atol=1e-4)
 
 
@@ -89,9 +90,10 @@ def test_permuting_inputs_and_actions_permutes_symlas_logits(A, B, layers, excha
     x = Input(normal(seed, A), jnp.float32(1), jnp.asarray(np.eye(B)[seed % B]), jnp.float32(0))
     y = x._replace(o=x.o[rho], a=x.a[rho_out])
     h = h_moved = learner.init_state(theta, key, sizes)
+    step = jax.jit(learner.step)
     for _ in range(3):
-        logits, h = learner.step(theta, h, x)
-        moved, h_moved = learner.step(theta, h_moved, y)
+        logits, h = step(theta, h, x)
+        moved, h_moved = step(theta, h_moved, y)
         np.testing.assert_allclose(logits[rho_out], moved, atol=1e-5)
 
 

@@ -312,8 +312,9 @@ def test_hidden_units_that_begin_alike_stay_alike():
         learner, sizes = symla(hidden=4, **DEEP | {"initial_std": std}), Sizes(3, 4)
         theta = random_theta(learner, sizes)
         h = learner.init_state(theta, KEY, sizes)
+        step = jax.jit(learner.step)
         for x in history(sizes, 10).o:
-            h = learner.step(theta, h, first_input(x, sizes))[1]
+            h = step(theta, h, first_input(x, sizes))[1]
         said = h[0].m_fwd  # one message for each hidden unit
         apart = furthest(said[0], said[1])
         assert apart > 1e-2 if std else apart < 1e-6
@@ -323,9 +324,8 @@ def test_what_is_seen_reaches_the_answer_of_a_deep_agent_in_the_same_step():
     learner, sizes = symla(hidden=8, layers=3, units=2, initial_std=1.0), Sizes(2, 3)
     theta = random_theta(learner, sizes, scale=0.5)
     h = learner.init_state(theta, KEY, sizes)
-    dark, light = (
-        learner.step(theta, h, first_input(o, sizes))[0] for o in (jnp.zeros(2), jnp.ones(2))
-    )
+    step = jax.jit(learner.step)
+    dark, light = (step(theta, h, first_input(o, sizes))[0] for o in (jnp.zeros(2), jnp.ones(2)))
     assert furthest(dark, light) > 1e-3
 
 
@@ -333,7 +333,7 @@ def test_theta_of_several_layers_fits_any_number_of_them_but_one():
     sizes = Sizes(2, 3)
     theta = symla(**DEEP).init_theta(KEY, sizes)
     deeper = symla(layers=4, units=5, initial_std=1.0)
-    logits, _ = deeper.step(
+    logits, _ = jax.jit(deeper.step)(
         theta, deeper.init_state(theta, KEY, sizes), first_input(jnp.ones(2), sizes)
     )
     assert logits.shape == (3,)

@@ -156,7 +156,7 @@ def test_the_fast_cells_have_the_textbook_cells_derivative(fused, several, sizes
             return sent(theta, *(x[0] for x in arrays))
 
         with jax.default_matmul_precision("highest"):
-            return jax.grad(loss, argnums=range(6))(theta, *arrays)
+            return jax.jit(jax.grad(loss, argnums=range(6)))(theta, *arrays)
 
     slow, quick = derivative("textbook"), derivative("fused" if fused else "fast")
     for one, other in zip(jax.tree.leaves(slow), jax.tree.leaves(quick), strict=True):

@@ -15,6 +15,7 @@ from symla_lite.environments import (
     FURTHER,
     HARDER,
     LASTING,
+    SUCCESSES,
     WIDER,
     cube,
     linear_bandit,
@@ -507,7 +508,7 @@ def best(environment, tasks):
     return lambda w, state: jnp.argmax(w @ state), np.stack([task for task, _ in each])
 
 
-MEMBERS = FAMILY | FURTHER | WIDER | HARDER | LASTING
+MEMBERS = FAMILY | FURTHER | WIDER | HARDER | LASTING | SUCCESSES
 
 POLICIES = ("best", "random", "the first action", "by sight", "taught")
 """Those in the middle do without the reward. The last does what the environment's teacher says."""
@@ -573,6 +574,9 @@ EARNS = {
     "mdp-1-40-1-noisy-zero-pausing": (1.68, 1.0),
     "unstable-5-2-signed-scaled-zero-pausing": (0.52, 0.69),
     "unstable-4-2-signed-zero-pausing": (0.34, 0.875),
+    "linear-3-4-successes-pausing": (0.26, 0.985),
+    "mdp-3-5-4-successes-pausing": (0.28, 0.98),
+    "mdp-1-40-1-noisy-pausing": (1.52, 1.0),
 }
 """What planning earns a step in each member beyond a random policy, and the share of tasks in which
 that is more than 0.02; over 200 tasks."""
@@ -587,7 +591,8 @@ def test_a_member_can_be_solved_but_not_without_its_reward(name):
     assert gain.mean() > 0.8 * more and (gain > 0.02).mean() > share - 0.05
     taught = earns[:, 4] - earns[:, 1]
     assert taught.mean() > 0.95 * gain.mean() and (taught > 0.02).mean() > share - 0.05
-    blind = earns[:, 1:4]
+    # A success pays 1 and a failure nothing, so that there no policy earns 0.
+    blind = earns[:, 2:4] - earns[:, 1:2] if "successes" in name else earns[:, 1:4]
     assert np.all(np.abs(blind.mean(axis=0)) < 4 * blind.std(axis=0) / 100**0.5)
 
 
@@ -606,7 +611,7 @@ def test_a_key_draws_one_world_and_other_keys_draw_others(name):
 def test_the_family_has_many_sizes_and_none_of_the_worlds_of_the_studies():
     sizes = {environment.sizes for environment in MEMBERS.values()}
     assert len(FAMILY) == 16 and len(FURTHER) == 4 and len(WIDER) == 6
-    assert len(HARDER) == 6 and len(LASTING) == 3 and len(MEMBERS) == 35
+    assert len(HARDER) == 6 and len(LASTING) == len(SUCCESSES) == 3 and len(MEMBERS) == 38
     assert len(sizes) >= 15 and all(1 <= A <= 16 and 2 <= B <= 40 for A, B in sizes)
     for name, environment in MEMBERS.items():
         assert environment.name == name and ENVIRONMENTS[name] is environment

@@ -13,11 +13,13 @@ from symla_lite.claims import (
     ONE_RULE,
     ONE_RULE_CLAIMS,
     ONE_RULE_LASTING,
+    ONE_RULE_SUCCESSES,
     STANDARDISED,
     STANDARDISED_CLAIMS,
+    SUCCESSES_CLAIMS,
     verdict,
 )
-from symla_lite.environments import FAMILY, FURTHER, HARDER, LASTING, WIDER
+from symla_lite.environments import FAMILY, FURTHER, HARDER, LASTING, SUCCESSES, WIDER
 from symla_lite.studies.one_rule import (
     ALL_MEMBERS,
     KINDS,
@@ -26,6 +28,7 @@ from symla_lite.studies.one_rule import (
     WITH_FURTHER,
     WITH_HARDER,
     WITH_LASTING,
+    WITH_SUCCESSES,
     WITH_WIDER,
     WORLDS,
 )
@@ -120,6 +123,7 @@ def test_one_world_of_a_kind_that_is_not_learned_is_enough():
         (BY_IMITATION_CLAIMS, "imitation", ONE_RULE),
         (STANDARDISED_CLAIMS, "standardised", STANDARDISED),
         (LASTING_CLAIMS, "lasting", ONE_RULE_LASTING),
+        (SUCCESSES_CLAIMS, "successes", ONE_RULE_SUCCESSES),
     ],
 )
 def test_the_claims_about_the_other_theta_ask_the_same_of_their_records(asked, scale, training):
@@ -188,26 +192,44 @@ def test_standardised_rewards_come_last_in_long_lifetimes_and_with_members_of_th
     }
 
 
-def test_what_lasts_goes_on_from_there_with_three_members_more():
-    before, scale = STUDY.scale("standardised"), STUDY.scale("lasting")
-    last = scale.training(ONE_RULE_LASTING)
+@pytest.mark.parametrize(
+    ("before", "scale", "theta", "members", "new"),
+    [
+        (("standardised", STANDARDISED), "lasting", ONE_RULE_LASTING, WITH_LASTING, LASTING),
+        (("lasting", ONE_RULE_LASTING), "successes", ONE_RULE_SUCCESSES, WITH_SUCCESSES, SUCCESSES),
+    ],
+)
+def test_theta_goes_on_from_where_it_was_with_three_members_more(
+    before, scale, theta, members, new
+):
+    (before, start), scale = before, STUDY.scale(scale)
+    last = scale.training(theta)
     first = scale.training(last.start)
-    assert first.start == STANDARDISED and not first.tested
+    assert first.start == start and not first.tested
     assert [x.name for x in scale.trainings if x.tested] == [last.name, "actor-critic-standardised"]
     # What is recorded elsewhere is the same training, so that it is copied and not run again.
-    for training in before.trainings:
+    for training in STUDY.scale(before).trainings:
         again = scale.training(training.name)
         assert again.outer == training.outer and again.environment.name == training.environment.name
         assert (again.start, again.learner.options) == (training.start, training.learner.options)
-    new = WITH_LASTING.parts[len(WITH_HARDER.parts) :]
-    assert WITH_LASTING.parts[: len(WITH_HARDER.parts)] == WITH_HARDER.parts
-    assert [part.environment for part in new] == list(LASTING.values())
-    assert {part.share for part in new} == {2}
+    assert members.parts[: len(WITH_HARDER.parts)] == WITH_HARDER.parts
+    assert [part.environment for part in members.parts[-3:]] == list(new.values())
+    more = members.parts[len(WITH_HARDER.parts) :]
+    assert {part.share for part in more} == {2}
     for training in (first, last):
-        assert training.environment is WITH_LASTING
+        assert training.environment is members
         assert training.learner.name.endswith(", standardising rewards")
-        assert training.outer.lifetimes == 4 * (24 + 2 * 3)  # four of a member, eight of the new
-    assert not set(LASTING) & {world.name for world in WORLDS.values()}
+        assert training.outer.lifetimes == 4 * (24 + 2 * len(more))  # four, and eight of the new
+    assert not set(new) & {world.name for world in WORLDS.values()}
+
+
+def test_no_member_pays_successes_for_an_arm_alone():
+    """What is tested on bandits that pay 0 or 1 was learned where that depends on what is seen."""
+    kept = {part.environment.name for part in WITH_SUCCESSES.parts}
+    lasting = {part.environment.name for part in WITH_LASTING.parts}
+    assert lasting - kept == {"mdp-1-40-1-noisy-zero-pausing"} and kept - lasting == set(SUCCESSES)
+    paying = [name for name in kept if "successes" in name]
+    assert len(paying) == 2 and not any(name.startswith("mdp-1-") for name in paying)
 
 
 def test_every_world_has_all_controls_that_mean_something_there():

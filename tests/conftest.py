@@ -7,8 +7,11 @@ import os
 # it takes in chapters and runs (`machine.compile_quickly`). Programs are slower, which lifetimes of
 # a moment do not feel, and results may differ in their last bits. What chapters and runs compile is
 # tested by the book's own assertions and by `make verify`.
+# Named once, in a process of several, too: JAX keeps programs by the very text of the flags.
 NOT_OPTIMISED = "--xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = f"{NOT_OPTIMISED} {os.environ.get('XLA_FLAGS', '')}".strip()
+chosen = os.environ.get("XLA_FLAGS", "").split()
+if NOT_OPTIMISED not in chosen:
+    os.environ["XLA_FLAGS"] = " ".join([NOT_OPTIMISED, *chosen])
 
 from symla_lite import machine  # noqa: E402  # which adds flags of its own
 

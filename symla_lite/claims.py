@@ -734,7 +734,7 @@ STANDARDISED = "symla-one_rule_standardised"
 ONE_RULE_LASTING = "symla-one_rule_lasting"
 """The same, then meta-trained on `generated.LASTING`, too."""
 ONE_RULE_SUCCESSES = "symla-one_rule_successes"
-"""The same, then meta-trained on `generated.SUCCESSES`, too."""
+"""The same, then meta-trained with `generated.SUCCESSES` in place of `LASTING`'s forty arms."""
 
 
 def kind_learned(kind: str, training: str, runs: Results) -> list[Finding]:
@@ -798,11 +798,11 @@ LASTING_CLAIMS = asked_of_each_kind(
 )
 """The same of the theta that went on from these on `generated.LASTING`, too."""
 SUCCESSES_CLAIMS = asked_of_each_kind(
-    "A theta of generated worlds, some of which pay successes and stop, learns:",
+    "A theta of generated worlds, some with Bernoulli rewards that stop for a while, learns:",
     "successes",
     ONE_RULE_SUCCESSES,
 )
-"""The same of the theta that went on from these on `generated.SUCCESSES`, too."""
+"""The same of the theta that went on from these with `generated.SUCCESSES`."""
 EVERY_ONE_RULE_CLAIM = (
     *ONE_RULE_CLAIMS,
     *BY_POLICY_CLAIMS,

@@ -492,7 +492,7 @@ def test_every_declared_training_says_how_much_memory_it_takes():
             learner.name,
             str(learner.options),
             environment.name,
-            environment.sizes,
+            str(environment.options),
             outer,
         ): (learner, environment, outer)
         for learner, environment, outer in (

@@ -632,7 +632,7 @@ def lasting() -> list[Environment]:
 def successes() -> list[Environment]:
     """The members of `SUCCESSES`."""
     return [
-        # A success pays 1 and a failure nothing, and then nothing is paid for a while.
+        # Bernoulli rewards, whose probability depends on what is seen, stop for a while.
         reward_pauses(reward_successes(linear_bandit(3, 4), 3.0), 300),
         reward_pauses(reward_successes(random_mdp(3, 5, 4, noise=1.0)), 300),
         # There are many arms, behind much noise.
@@ -651,15 +651,15 @@ WIDER: dict[str, Environment] = {environment.name: environment for environment i
 what runs away, many arms, and many inputs. They were made when it was known on which worlds a theta
 of the others failed, and with an eye on these."""
 HARDER: dict[str, Environment] = {environment.name: environment for environment in harder()}
-"""Six more, for the last trainings of the scale `standardised` alone: two arms behind much noise, a
+"""Six more, from the last trainings of the scale `standardised` on: two arms behind much noise, a
 cube with three places along each axis, rewards with a hidden zero and scale (two), and rewards that
 stop for a while (two). They, too, were made with an eye on where theta still failed."""
 LASTING: dict[str, Environment] = {environment.name: environment for environment in lasting()}
-"""Three more, for the scale `lasting` alone: forty arms and two systems that run away, whose
-rewards have a hidden zero and stop for a while. They were made when it was known that theta did not
-keep what it had learned on the CartPole with a hidden sign, nor, for one seed, with fifty arms."""
+"""Three more, from the scale `lasting` on: forty arms and two systems that run away, whose rewards
+have a hidden zero and stop for a while. They were made when it was known that theta did not keep
+what it had learned on the CartPole with a hidden sign, nor, for one seed, with fifty arms."""
 SUCCESSES: dict[str, Environment] = {environment.name: environment for environment in successes()}
-"""Three more, for the scale `successes` alone, which does without the forty arms of `LASTING`: two
-whose rewards are 0 or 1 and depend on what is seen, and forty arms behind more noise. All stop for
-a while. They were made when it was known that theta leaves the better arm of a bandit that pays 0
-or 1 when nothing is paid any more."""
+"""Three more, for the scale `successes`, which does without the forty arms of `LASTING`: two whose
+rewards are 0 or 1 and depend on what is seen, and forty arms behind more noise. In all three,
+rewards stop for a while. They were made when it was known that one of four theta leaves the better
+arm of a bandit that pays 0 or 1 when its rewards are switched off, and another keeps nothing."""

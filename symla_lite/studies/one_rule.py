@@ -75,7 +75,11 @@ WITH_LASTING = Mixture(
 )
 """The same with `generated.LASTING`, too, each with twice as many lifetimes as another."""
 WITH_SUCCESSES = Mixture(
-    tuple(part for part in WITH_LASTING.parts if not part.environment.name.startswith("mdp-1-40-"))
+    tuple(
+        part
+        for part in WITH_LASTING.parts
+        if part.environment.name != "mdp-1-40-1-noisy-zero-pausing"
+    )
     + tuple(Part(member, share=2) for member in SUCCESSES.values())
 )
 """The same with `generated.SUCCESSES`, too, in place of the forty arms of `generated.LASTING`."""
@@ -120,8 +124,9 @@ KINDS: dict[str, dict[str, Environment]] = {
 }
 """The worlds by kinds. None is a member of the family. Trial thetas were tested on hearts, the grid
 and the pole before the first run at `standard`, on all kinds but Acrobot, MountainCar and
-UmbrellaChain before the runs at `gradient`, and on all but MountainCar before those at `imitation`.
-"""
+UmbrellaChain before the runs at `gradient`, on all but MountainCar before those at `imitation`, and
+on bandits, poles and the 3×3 hearts before those at `lasting` and `successes`. All results of a
+scale were known before the next one was made."""
 WORLDS: dict[str, Environment] = {key: x for kind in KINDS.values() for key, x in kind.items()}
 """All that is meta-tested on."""
 SEEN_NOTHING = tuple(KINDS["bandits"])

@@ -809,6 +809,7 @@ EVERY_ONE_RULE_CLAIM = (
     *BY_IMITATION_CLAIMS,
     *STANDARDISED_CLAIMS,
     *LASTING_CLAIMS,
+    *SUCCESSES_CLAIMS,
 )
 """What is asked of all theta of Chapter 14, in the order in which they came."""
 

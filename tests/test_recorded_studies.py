@@ -627,6 +627,13 @@ NEVER_SEEN = [
     ("lasting", "grid", 0.1),
     ("lasting", "grid_signed", 0.1),
     ("lasting", "cartpole_signed", 0.04),
+    ("successes", "hearts_2", 0.15),
+    ("successes", "hearts_2_swapped", 0.15),
+    ("successes", "hearts_3", 0.01),
+    ("successes", "hearts_3_swapped", 0.01),
+    ("successes", "grid", 0.1),
+    ("successes", "grid_signed", 0.1),
+    ("successes", "cartpole_signed", 0.04),
 ]
 """Scales, worlds, and what every seed earns there a step above a random policy."""
 
@@ -635,7 +642,11 @@ NEVER_SEEN = [
 def test_chapter_14_all_four_theta_learn_a_world_that_they_never_saw(scale, world, least):
     """Over the lifetimes of each seed, twice the standard error, by NumPy alone."""
     runs = results.load(studies.named("one_rule"), scale)
-    last = {"standardised": claims.STANDARDISED, "lasting": claims.ONE_RULE_LASTING}
+    last = {
+        "standardised": claims.STANDARDISED,
+        "lasting": claims.ONE_RULE_LASTING,
+        "successes": claims.ONE_RULE_SUCCESSES,
+    }
     training = last.get(scale, claims.ONE_RULE)
 
     def fifth(name, first, last):
@@ -686,6 +697,7 @@ def test_chapter_14_a_pole_with_a_hidden_sign_is_learned_in_5000_steps():
         (claims.BY_IMITATION_CLAIMS, 5),
         (claims.STANDARDISED_CLAIMS, 6),
         (claims.LASTING_CLAIMS, 7),
+        (claims.SUCCESSES_CLAIMS, 7),
     ],
 )
 def test_chapter_14_misses_its_bar_of_eight_kinds(asked, learned):
@@ -695,12 +707,18 @@ def test_chapter_14_misses_its_bar_of_eight_kinds(asked, learned):
     assert verdicts.count("reproduced") == learned < CRITERIA["one rule"].bound == 8
 
 
+def test_chapter_14_asks_of_every_scale_that_is_recorded():
+    recorded = {folder.name for folder in (results.recorded() / "one_rule").iterdir()}
+    assert {scale for claim in claims.EVERY_ONE_RULE_CLAIM for scale in claim.scales} == recorded
+
+
 @pytest.mark.parametrize(
     ("scale", "theta", "hand", "kinds"),
     [
         ("imitation", claims.ONE_RULE, "actor-critic-family", 6),
         ("standardised", claims.STANDARDISED, "actor-critic-standardised", 8),
         ("lasting", claims.ONE_RULE_LASTING, "actor-critic-standardised", 6),
+        ("successes", claims.ONE_RULE_SUCCESSES, "actor-critic-standardised", 7),
     ],
 )
 def test_chapter_14_in_some_kinds_theta_is_as_good_as_the_tuned_actor_critic(

@@ -99,7 +99,7 @@ NUMBERS = {
     **dict.fromkeys(
         "at_once cells chunk dimension each embedding episode inputs hidden".split(), COUNT
     ),
-    **dict.fromkeys("horizon layers length lifetimes message outputs".split(), COUNT),
+    **dict.fromkeys("horizon large layers length lifetimes message outputs small".split(), COUNT),
     **dict.fromkeys("pairs parts predictions pulls share size steps steps_per_call".split(), COUNT),
     **dict.fromkeys("test_length test_lifetimes ticks to units unroll whole window".split(), COUNT),
     **dict.fromkeys("jobs processes observation classes n states".split(), COUNT),

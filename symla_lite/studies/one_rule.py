@@ -277,10 +277,10 @@ def standardised() -> Scale:
     )
 
 
-def going_on(before: Scale, name: str, members: Mixture, large: Count, small: Count) -> Scale:
-    """The theta of a scale, meta-trained further on other members: some outer steps, and then some
-    that are smaller. Rules by hand stay as they are. Tests have 400 lifetimes: on the poles one
-    differs much from another."""
+def going_on(before: Scale, name: str, large: Count, small: Count, members: Mixture) -> Scale:
+    """The theta of a scale, meta-trained further on other members: `large` outer steps, and then
+    `small` ones at a lower learning rate. Rules by hand stay as they are. Tests have 400 lifetimes:
+    on the poles one differs much from another."""
     of_symla = [x for x in before.trainings if x.learner.name.startswith("symla")]
     by_hand = [x for x in before.trainings if x not in of_symla]
     start, family, last = of_symla[-1].name, f"symla-family_{name}", f"symla-one_rule_{name}"
@@ -301,12 +301,12 @@ def going_on(before: Scale, name: str, members: Mixture, large: Count, small: Co
 def lasting() -> Scale:
     """Half an hour of one CPU core more for each seed of `standardised`: `generated.LASTING` comes
     in."""
-    return going_on(standardised(), "lasting", WITH_LASTING, large=480, small=140)
+    return going_on(standardised(), "lasting", 480, 140, WITH_LASTING)
 
 
 def successes() -> Scale:
     """Half an hour more for each seed of `lasting`: `generated.SUCCESSES` comes in."""
-    return going_on(lasting(), "successes", WITH_SUCCESSES, large=400, small=120)
+    return going_on(lasting(), "successes", 400, 120, WITH_SUCCESSES)
 
 
 def quick() -> Scale:

@@ -486,21 +486,17 @@ def test_numbers_that_are_not_finite_stop_it_before_theta_is_lost():
 
 def test_every_declared_training_says_how_much_memory_it_takes():
     """The command line asks all of them for the largest. Several scales have the same one."""
-    scales = [scale for study in studies.STUDIES.values() for scale in study.scales.values()]
-    declared = {
-        (
-            learner.name,
-            str(learner.options),
-            environment.name,
-            str(environment.options),
-            outer,
-        ): (learner, environment, outer)
-        for learner, environment, outer in (
-            (training.learner, training.environment, training.outer)
-            for scale in scales
-            for training in scale.trainings
-        )
-    }
+    declared = {}
+    for study in studies.STUDIES.values():
+        for scale in study.scales.values():
+            for training in scale.trainings:
+                args = learner, environment, outer = (
+                    training.learner,
+                    training.environment,
+                    training.outer,
+                )
+                known = learner.name, learner.options, environment.name, environment.options
+                declared[str(known), outer] = args
     assert len(declared) > 100
     for args in declared.values():
         assert 0 < meta_training.memory_of_one(*args) < 64
